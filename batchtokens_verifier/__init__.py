@@ -1,0 +1,8 @@
+"""Accept operation tokens: verify them offline, redeem each slot once, act, settle.
+
+Pure Python without Django. The authority itself uses these modules: one implementation.
+"""
+
+from batchtokens_verifier.constraints import Amount
+
+__all__ = ["Amount"]

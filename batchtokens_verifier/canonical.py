@@ -1,0 +1,221 @@
+"""Canonical JSON (RFC 8785), its digests, strict parsing, and the closed form of an operation.
+
+What is not in canonical form is refused, never repaired: two readers must never see two operations.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeAlias
+
+from batchtokens_verifier.constraints.money import Amount
+from batchtokens_verifier.errors import InvalidOperation
+
+JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | bool"
+
+MAX_OPERATION_BYTES = 4096
+MAX_OPERATION_DEPTH = 5  # the operation itself is the first level
+MAX_JSON_DEPTH = 32
+# RFC 7493 §2.2: integers that every JSON implementation keeps.
+MAX_SAFE_INTEGER = 2**53 - 1
+
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse_json(data: bytes | str, *, max_bytes: int = 65536) -> Any:
+    """Parse JSON strictly (RFC 7493): no duplicate members, NaN, lone surrogates or deep nesting.
+
+    Raises InvalidOperation.
+    """
+    if len(data) > max_bytes:
+        raise InvalidOperation("The JSON is too long.")
+    try:
+        text = data.decode("utf-8") if isinstance(data, bytes) else data
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique_members,
+            parse_constant=_refuse_number,
+            parse_float=_finite,
+        )
+    except (ValueError, RecursionError):
+        raise InvalidOperation("This is not valid JSON.") from None
+    if text.count("[") + text.count("{") > MAX_JSON_DEPTH:
+        _check_depth(value)
+    if _ESCAPED_SURROGATE.search(text):
+        _check_unicode(value)
+    return value
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise InvalidOperation("A member is there twice.")
+    return members
+
+
+def _refuse_number(literal: str) -> NoReturn:
+    raise InvalidOperation(f"{literal} is not JSON.")
+
+
+def _finite(literal: str) -> float:
+    number = float(literal)
+    if number in (float("inf"), float("-inf")):
+        raise InvalidOperation("A number is too large.")
+    return number
+
+
+def _check_depth(value: object) -> None:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_JSON_DEPTH:
+            raise InvalidOperation("The JSON is nested too deeply.")
+        level = [child for item in level for child in _children(item)]
+
+
+def _children(value: object) -> list[Any]:
+    if isinstance(value, dict):
+        members = value.values()
+        return [child for child in members if isinstance(child, dict | list)]
+    if isinstance(value, list):
+        return [child for child in value if isinstance(child, dict | list)]
+    return []
+
+
+def _check_unicode(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidOperation("A string is not Unicode text.") from None
+
+
+def check_operation(value: object) -> dict[str, JSON]:
+    """Return a copy of the operation `value`, or refuse it (DESIGN §2).
+
+    Objects, arrays, strings and booleans only; ASCII names, NFC strings of visible characters,
+    depth at most 5, at most 4 KiB; `action` is a string; `amount`, when there, a valid amount.
+    Raises InvalidOperation with the pointer of the offending member.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidOperation("An operation is a JSON object.")
+    operation = _checked_object(value, "", 1)
+    if not isinstance(operation.get("action"), str) or not operation["action"]:
+        raise InvalidOperation("An operation names its action.", pointer="/action")
+    if "amount" in operation:
+        Amount.parse(operation["amount"], "/amount", error=InvalidOperation)
+    if len(canonicalize(operation)) > MAX_OPERATION_BYTES:
+        raise InvalidOperation(f"An operation has at most {MAX_OPERATION_BYTES} bytes.")
+    return operation
+
+
+def _checked(value: object, pointer: str, depth: int) -> JSON:
+    if isinstance(value, str):
+        return _checked_text(value, pointer)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Mapping):
+        return _checked_object(value, pointer, depth)
+    if isinstance(value, list):
+        _refuse_deeper(pointer, depth)
+        return [_checked(item, f"{pointer}/{i}", depth + 1) for i, item in enumerate(value)]
+    raise InvalidOperation("Only objects, arrays, strings and booleans.", pointer=pointer)
+
+
+def _checked_object(value: Mapping[Any, object], pointer: str, depth: int) -> dict[str, JSON]:
+    _refuse_deeper(pointer, depth)
+    return {
+        _checked_name(name, pointer): _checked(member, f"{pointer}/{_escaped(name)}", depth + 1)
+        for name, member in value.items()
+    }
+
+
+def _refuse_deeper(pointer: str, depth: int) -> None:
+    if depth > MAX_OPERATION_DEPTH:
+        raise InvalidOperation(f"Nested more than {MAX_OPERATION_DEPTH} deep.", pointer=pointer)
+
+
+def _checked_name(name: object, pointer: str) -> str:
+    if isinstance(name, str) and name.isascii() and name.isprintable():
+        return name
+    raise InvalidOperation("Member names are printable ASCII.", pointer=pointer)
+
+
+def _checked_text(text: str, pointer: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in text):
+        raise InvalidOperation("Only visible characters.", pointer=pointer)
+    if not unicodedata.is_normalized("NFC", text):
+        raise InvalidOperation("Text must be in normal form C.", pointer=pointer)
+    return text
+
+
+def _escaped(name: object) -> str:
+    # RFC 6901 §3
+    return str(name).replace("~", "~0").replace("/", "~1")
+
+
+def canonicalize(value: object) -> bytes:
+    """Return `value` in the JSON Canonicalization Scheme (RFC 8785), without floats.
+
+    Takes str, bool, None, integers within RFC 7493's range, lists, and dicts with str keys.
+    Raises InvalidOperation.
+    """
+    try:
+        return json.dumps(_sorted(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidOperation("A string is not Unicode text.") from None
+
+
+def _sorted(value: object) -> object:
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, int):
+        if abs(value) > MAX_SAFE_INTEGER:
+            raise InvalidOperation("An integer is too large.")
+        return int(value)
+    if isinstance(value, list | tuple):
+        return [_sorted(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _sorted(value[name]) for name in sorted(value, key=_utf16)}
+    raise InvalidOperation("This has no canonical JSON form.")
+
+
+def _utf16(name: object) -> bytes:
+    # RFC 8785 §3.2.3: members are ordered by their names' UTF-16 code units.
+    if not isinstance(name, str):
+        raise InvalidOperation("Member names are strings.")
+    return name.encode("utf-16-be", "surrogatepass")
+
+
+def digest(data: bytes) -> str:
+    """Return "sha-256:" + base64url(SHA-256(data))."""
+    return f"sha-256:{b64url(hashlib.sha256(data).digest())}"
+
+
+def parameter_digest(operation: Mapping[str, JSON]) -> str:
+    """Return the digest of the operation's canonical form."""
+    return digest(canonicalize(operation))
+
+
+def b64url(data: bytes) -> str:
+    """Encode as base64url without padding (RFC 7515 §2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def b64url_decode(text: str) -> bytes:
+    """Decode base64url without padding; only the one canonical spelling is accepted.
+
+    Raises ValueError, without the text.
+    """
+    if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
+        raise ValueError("not base64url")
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if b64url(data) != text:
+        raise ValueError("not canonical base64url")
+    return data
