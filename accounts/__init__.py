@@ -1,0 +1,1 @@
+"""Users, session families, service clients, API keys, signing keys and security events."""

@@ -1,0 +1,107 @@
+"""API keys: `ak_live_<identifier><secret><checksum>`, of which only a digest is kept.
+
+The checksum lets a scanner, and us, tell a key from noise without asking the database.
+"""
+
+import secrets
+import string
+import zlib
+from datetime import datetime
+from typing import ClassVar, NamedTuple
+
+from django.db import models
+from django.utils import timezone
+
+from accounts.crypto import same_digest, secret_digest
+from accounts.models.identified import IdentifiedModel
+from accounts.models.service_client import ServiceClient
+
+KEY_PREFIX = "ak_live_"
+IDENTIFIER_LENGTH = 12
+SECRET_LENGTH = 33  # 62^33 > 2^196
+CHECKSUM_LENGTH = 6  # 62^6 > 2^32
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_KEY_LENGTH = len(KEY_PREFIX) + IDENTIFIER_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
+
+
+class ApiKeyParts(NamedTuple):
+    """A key that is well formed: `identifier` finds its row, `text` is the whole of it."""
+
+    identifier: str
+    text: str
+
+
+def generate_api_key() -> ApiKeyParts:
+    """Draw a new key.  Its text is shown once and then forgotten."""
+    identifier = _draw(IDENTIFIER_LENGTH)
+    body = KEY_PREFIX + identifier + _draw(SECRET_LENGTH)
+    return ApiKeyParts(identifier, body + _checksum(body))
+
+
+def parse_api_key(text: str) -> ApiKeyParts | None:
+    """Read a presented key; None unless its length, prefix and checksum are right."""
+    body, checksum = text[:-CHECKSUM_LENGTH], text[-CHECKSUM_LENGTH:]
+    if len(text) != _KEY_LENGTH or not text.isascii() or not text.startswith(KEY_PREFIX):
+        return None
+    if checksum != _checksum(body):
+        return None
+    return ApiKeyParts(body[len(KEY_PREFIX) :][:IDENTIFIER_LENGTH], text)
+
+
+def _draw(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def _checksum(body: str) -> str:
+    number, digits = zlib.crc32(body.encode()), ""
+    for _ in range(CHECKSUM_LENGTH):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def usable(self, now: datetime) -> "ApiKeyQuerySet":
+        """Keep keys that open something now."""
+        unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=now)
+        return self.filter(unexpired, revoked_at=None, client__is_active=True)
+
+
+class ApiKey(IdentifiedModel):
+    """One secret of a service client.  Its scopes narrow the client's."""
+
+    public_prefix = "key"
+
+    client = models.ForeignKey(ServiceClient, on_delete=models.CASCADE, related_name="api_keys")
+    identifier = models.CharField(max_length=IDENTIFIER_LENGTH, editable=False)
+    secret_digest = models.CharField(max_length=64, editable=False)
+    scopes = models.JSONField(default=list, blank=True)
+    name = models.CharField(max_length=100)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["identifier"], name="api_key_identifier_unique"),
+            models.CheckConstraint(
+                condition=models.Q(expires_at=None)
+                | models.Q(expires_at__gt=models.F("created_at")),
+                name="api_key_expires_after_start",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({KEY_PREFIX}{self.identifier}…)"
+
+    def matches(self, key: ApiKeyParts) -> bool:
+        """Compare a presented key with the stored digest in constant time."""
+        return same_digest(self.secret_digest, secret_digest(key.text))
+
+    @property
+    def granted_scopes(self) -> frozenset[str]:
+        """What the key opens: its own scopes as far as its client still has them."""
+        return frozenset(self.scopes) & frozenset(self.client.scopes)

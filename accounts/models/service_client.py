@@ -1,0 +1,59 @@
+"""Service clients: machine principals such as a gateway, a trigger or an executor."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from accounts.models.identified import IdentifiedModel
+
+
+class ServiceClientQuerySet(models.QuerySet["ServiceClient"]):
+    def active(self) -> "ServiceClientQuerySet":
+        """Keep clients that may authenticate."""
+        return self.filter(is_active=True)
+
+    def for_audience(self, audience: str) -> "ServiceClientQuerySet":
+        """Keep the client, if any, that tokens for this audience are meant for."""
+        return self.active().filter(audience=audience)
+
+
+class ServiceClient(IdentifiedModel):
+    """A machine principal.  Its `client_id` is its name, its secrets are its API keys."""
+
+    public_prefix = "cli"
+    # DRF asks every `request.user` these.
+    is_authenticated = True
+    is_anonymous = False
+    is_staff = False
+
+    client_id = models.CharField(max_length=100)
+    audience = models.CharField(max_length=500, null=True, blank=True)  # noqa: DJ001 - unique, so absent is null
+    delivery_url = models.URLField(max_length=500, blank=True)
+    delivery_secret_sealed = models.BinaryField(blank=True, default=b"")
+    scopes = models.JSONField(default=list, blank=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ServiceClientQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["client_id"], name="service_client_client_id_unique"),
+            models.UniqueConstraint(fields=["audience"], name="service_client_audience_unique"),
+            models.CheckConstraint(
+                condition=~models.Q(client_id=""), name="service_client_client_id_not_empty"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(audience=None) | ~models.Q(audience=""),
+                name="service_client_audience_not_empty",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.client_id
+
+    @property
+    def delivery_secret_context(self) -> str:
+        """Under what the delivery secret is sealed, so that it opens for this client only."""
+        return f"delivery-secret:{self.public_id}"

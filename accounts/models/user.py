@@ -1,0 +1,88 @@
+"""People."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models.folded import FoldedField, nfkc
+from accounts.models.identified import IdentifiedModel
+
+USERNAME_MAX_LENGTH = 64
+
+
+def validate_username(username: str) -> None:
+    """Accept letters and digits of any script, and nothing that can hide or look like markup."""
+    if not nfkc(username).isalnum():
+        raise ValidationError(_("Use letters and digits only."), code="not_alphanumeric")
+
+
+class UserManager(BaseUserManager["User"]):
+    """Finds and makes people."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Find by username, however it is written; Django's own login asks this way."""
+        return self.get(username_folded=username or "")
+
+    def create_user(
+        self, username: str, email: str, password: str | None = None, **fields: Any
+    ) -> "User":
+        """Store a person; without a password nobody can sign in as them."""
+        user = self.model(username=nfkc(username), email=email.strip(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(
+        self, username: str, email: str, password: str | None = None, **fields: Any
+    ) -> "User":
+        """Store an administrator."""
+        return self.create_user(
+            username, email, password, is_staff=True, is_superuser=True, **fields
+        )
+
+
+class User(IdentifiedModel, AbstractBaseUser, PermissionsMixin):
+    """A person.  Names are unique by their folded form: `JohnDoe` is `johndoe`."""
+
+    public_prefix = "usr"
+
+    username = models.CharField(max_length=USERNAME_MAX_LENGTH, validators=[validate_username])
+    # Casefolding can make three characters of one.
+    username_folded = FoldedField(source="username", max_length=3 * USERNAME_MAX_LENGTH)
+    email = models.EmailField(max_length=254)
+    email_folded = FoldedField(source="email", max_length=3 * 254)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+    date_joined = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["email"]
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["username"], name="user_username_unique"),
+            models.UniqueConstraint(fields=["username_folded"], name="user_username_folded_unique"),
+            models.UniqueConstraint(fields=["email_folded"], name="user_email_folded_unique"),
+            models.CheckConstraint(
+                condition=~models.Q(username_folded=""), name="user_username_not_empty"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(email_folded=""), name="user_email_not_empty"
+            ),
+        ]
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Hash the password as every keyboard would write it (NIST SP 800-63B, 3.1.1.2)."""
+        super().set_password(None if raw_password is None else nfkc(raw_password))
+
+    def check_password(self, raw_password: str) -> bool:
+        """Compare with the stored hash; the password is normalised as `set_password` did."""
+        return super().check_password(nfkc(raw_password))
