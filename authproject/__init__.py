@@ -1,0 +1,1 @@
+"""Hold the two apps together: settings, addresses, errors, health, commands that cross them."""

@@ -1,0 +1,172 @@
+"""Every environment variable of the service: its name, default and meaning, and how it is read.
+
+`settings.py` is the only reader. A name that is not declared here cannot be read, so the list in
+docs/settings.md, generated from it, is complete.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
+
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable: `default` is used when it is absent, `shown` replaces that in the docs."""
+
+    name: str
+    default: str
+    meaning: str
+    shown: str = ""
+
+
+VARIABLES = (
+    Variable(
+        "ENVIRONMENT",
+        "development",
+        "`development`, `production` or `test`. Production refuses to start on unsafe settings.",
+    ),
+    Variable("DEBUG", "false", "Django's debug pages. Refused in production."),
+    Variable("DATA_DIR", "var", "Folder of the SQLite database and of development's own secrets."),
+    Variable(
+        "SECRET_KEY",
+        "",
+        "Signs sessions and CSRF tokens; at least 50 characters. Required in production.",
+        shown="generated in `DATA_DIR`",
+    ),
+    Variable(
+        "FIELD_ENCRYPTION_KEYS",
+        "",
+        "Comma-separated keys of 32 bytes in base64url. The first seals, all of them open."
+        " Required in production.",
+        shown="generated in `DATA_DIR`",
+    ),
+    Variable(
+        "DATABASE_URL",
+        "",
+        "`postgresql://user:password@host/name`, or `sqlite:////absolute/path`.",
+        shown="SQLite in `DATA_DIR`",
+    ),
+    Variable(
+        "ALLOW_SQLITE", "false", "Let production run on SQLite: one writing process, one machine."
+    ),
+    Variable(
+        "STATEMENT_TIMEOUT",
+        "15",
+        "Seconds after which PostgreSQL gives up on a statement.",
+    ),
+    Variable("CACHE_URL", "locmemcache://", "Where volume limits are counted."),
+    Variable(
+        "ISSUER_URL",
+        "",
+        "The public address, `iss` of every token. Must be https in production.",
+        shown="`http://127.0.0.1:$PORT`",
+    ),
+    Variable("PORT", "8000", "Port of the web server."),
+    Variable("EXAMPLE_PORT", "8100", "Port of the savings example that `quickstart` starts."),
+    Variable(
+        "ALLOWED_HOSTS",
+        "",
+        "Comma-separated host names that are answered. Required in production; `*` is refused.",
+        shown="the host of `ISSUER_URL`, and localhost",
+    ),
+    Variable(
+        "TRUSTED_PROXY_COUNT",
+        "0",
+        "Reverse proxies in front; only so many entries of X-Forwarded-For are believed.",
+    ),
+    Variable("RATE_LIMITS", "on", "`off` switches volume limits off. Refused in production."),
+    Variable("ACCESS_TOKEN_LIFETIME", "900", "Seconds an access token lives."),
+    Variable("REFRESH_TOKEN_LIFETIME", "2592000", "Seconds a refresh token lives."),
+    Variable("SESSION_FAMILY_LIFETIME", "7776000", "Seconds a signed-in place lives."),
+    Variable("KEY_RING_TTL", "60", "Seconds a process trusts its copy of the signing keys."),
+    Variable("REDEMPTION_LEASE", "300", "Seconds an executor has between redeeming and settling."),
+    Variable("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
+    Variable(
+        "LOG_FORMAT",
+        "",
+        "`json` (one object a line) or `text`.",
+        shown="`text` in development, else `json`",
+    ),
+)
+
+
+class Environment:
+    """Read declared variables from `source`; each `X` also from the file that `X_FILE` names."""
+
+    def __init__(self, source: Mapping[str, str]) -> None:
+        self._source = FileAwareMapping(dict(source))
+        self._declared = {variable.name: variable for variable in VARIABLES}
+
+    def text(self, name: str) -> str:
+        """Return the value, or the declared default when it is absent or empty."""
+        default = self._declared[name].default
+        try:
+            return self._source.get(name, "").strip() or default
+        except OSError as error:
+            raise ImproperlyConfigured(
+                f"{name}_FILE names a file that cannot be read: {error.strerror}."
+            ) from error
+
+    def choice(self, name: str, *allowed: str) -> str:
+        """Return the value; it must be one of `allowed`."""
+        value = self.text(name)
+        if value not in allowed:
+            raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}.")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return the value as a boolean; a word that is neither yes nor no is refused."""
+        word = self.text(name).lower()
+        if word not in TRUE_WORDS | FALSE_WORDS:
+            raise ImproperlyConfigured(f"{name} must be true or false.")
+        return word in TRUE_WORDS
+
+    def integer(self, name: str) -> int:
+        """Return the value as a non-negative integer."""
+        text = self.text(name)
+        if not (text.isascii() and text.isdigit()):
+            raise ImproperlyConfigured(f"{name} must be a whole number.")
+        return int(text)
+
+    def seconds(self, name: str) -> timedelta:
+        """Return the value, a whole number of seconds, as a duration."""
+        return timedelta(seconds=self.integer(name))
+
+    def words(self, name: str) -> list[str]:
+        """Return the comma-separated parts of the value."""
+        return [word.strip() for word in self.text(name).split(",") if word.strip()]
+
+
+def read_environment(dotenv: Path) -> Environment:
+    """Return the process's environment, completed from the file `dotenv` outside tests."""
+    if os.environ.get("ENVIRONMENT") != "test":
+        environ.Env.read_env(dotenv)
+    return Environment(os.environ)
+
+
+def generated_secret(path: Path, *, new: str) -> str:
+    """Return the secret kept in `path`; on first use `new` is put there, for the owner only.
+
+    The file appears whole or not at all: processes that start together agree on one value.
+    """
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(new)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,1 @@
+"""Commands that cross the apps, one a module."""

@@ -1,0 +1,93 @@
+"""Health: is this process alive, and can it serve?
+
+Only what this process needs to answer decides (database, migrations, keys): a load balancer must
+not take every web server away because a worker or a broker is.
+"""
+
+import logging
+from collections.abc import Callable
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from accounts.models import SigningKey
+from batchtokens_verifier.jws import Purpose
+
+OK = "ok"
+NEEDED_KEYS = frozenset({Purpose.ACCESS, Purpose.REFRESH, Purpose.OPERATION, Purpose.RECEIPT})
+
+logger = logging.getLogger(__name__)
+
+
+class Migrations:
+    """Ask the database for missing migrations until there are none; they do not come back."""
+
+    def __init__(self) -> None:
+        self._applied = False
+
+    def state(self) -> str:
+        """Return "ok", or how many migrations are missing."""
+        if not self._applied:
+            executor = MigrationExecutor(connection)
+            plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            if plan:
+                return f"{len(plan)} migrations are not applied"
+            self._applied = True
+        return OK
+
+
+migrations = Migrations()
+
+
+def database_state() -> str:
+    """Return "ok" when the database answers a query."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return OK
+
+
+def keys_state() -> str:
+    """Return "ok", or the purposes that have no active signing key."""
+    active = SigningKey.objects.filter(activates_at__lte=timezone.now())
+    missing = NEEDED_KEYS - set(active.values_list("purpose", flat=True))
+    return f"no active key: {', '.join(sorted(missing))}" if missing else OK
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "database": database_state,
+    "migrations": migrations.state,
+    "keys": keys_state,
+}
+
+
+def readiness() -> dict[str, str]:
+    """Return the state of each part; one that cannot be asked is "unavailable"."""
+    return {name: _asked(name, part) for name, part in PARTS.items()}
+
+
+def _asked(name: str, part: Callable[[], str]) -> str:
+    try:
+        return part()
+    except DatabaseError:
+        logger.warning("readiness: %s is unavailable", name)
+        return "unavailable"
+
+
+@require_safe
+def livez(request: HttpRequest) -> JsonResponse:
+    """Answer: this process runs."""
+    return JsonResponse({"status": "alive"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when this process can serve, else 503, with the state of each part."""
+    parts = readiness()
+    ready = all(state == OK for state in parts.values())
+    return JsonResponse(
+        {"status": "ready" if ready else "unavailable", "parts": parts},
+        status=200 if ready else 503,
+    )

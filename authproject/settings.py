@@ -1,0 +1,261 @@
+"""All settings, from the environment alone; authproject/env.py says what each variable means."""
+
+import base64
+import binascii
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from authproject.env import generated_secret, read_environment
+from authproject.observability.logging import logging_config
+from authproject.production import Deployment, refuse_unsafe
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = read_environment(BASE_DIR / ".env")
+
+ENVIRONMENT = env.choice("ENVIRONMENT", "development", "production", "test")
+PRODUCTION = ENVIRONMENT == "production"
+DEVELOPMENT = ENVIRONMENT == "development"
+DEBUG = env.flag("DEBUG")
+DATA_DIR = (BASE_DIR / env.text("DATA_DIR")).resolve()
+PORT = env.integer("PORT")
+EXAMPLE_PORT = env.integer("EXAMPLE_PORT")
+
+
+# Secrets. Production must be given its own; elsewhere they are made once and kept in DATA_DIR.
+def _secret(name: str, new: str) -> str:
+    given = env.text(name)
+    return given if given or PRODUCTION else generated_secret(DATA_DIR / name.lower(), new=new)
+
+
+def _encryption_keys(text: str) -> list[bytes]:
+    try:
+        keys = [base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)) for word in text.split(",")]
+    except binascii.Error:
+        keys = [b"not base64"]
+    if any(len(key) != 32 for key in keys):
+        raise ImproperlyConfigured("FIELD_ENCRYPTION_KEYS must be 32 bytes each, in base64url.")
+    return keys
+
+
+SECRET_KEY = _secret("SECRET_KEY", secrets.token_urlsafe(64))
+_keys = _secret("FIELD_ENCRYPTION_KEYS", secrets.token_urlsafe(32))
+FIELD_ENCRYPTION_KEYS = _encryption_keys(_keys) if _keys else []
+
+# Addresses.
+ISSUER_URL = (env.text("ISSUER_URL") or f"http://127.0.0.1:{PORT}").rstrip("/")
+_issuer = urlsplit(ISSUER_URL)
+if _issuer.scheme not in {"http", "https"} or not _issuer.hostname or _issuer.query:
+    raise ImproperlyConfigured("ISSUER_URL must be an http or https address without a query.")
+OVER_HTTPS = _issuer.scheme == "https"
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+if not PRODUCTION:
+    ALLOWED_HOSTS += [_issuer.hostname, "localhost", "127.0.0.1", "[::1]"]
+TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT")
+ROOT_URLCONF = "authproject.urls"
+WSGI_APPLICATION = "authproject.wsgi.application"
+APPEND_SLASH = False
+
+# Database.
+ALLOW_SQLITE = env.flag("ALLOW_SQLITE")
+LOCK_TIMEOUT_MS = 2000  # a waiting redeemer is told to come back rather than piling up
+_database: dict[str, Any] = environ.Env.db_url_config(
+    env.text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'authproject.sqlite3'}"
+)
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE takes the write lock at BEGIN; DEFERRED answers "database is locked" under load.
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 5,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON;"
+        " PRAGMA busy_timeout=5000; PRAGMA synchronous=FULL",
+    }
+    _database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+else:
+    _database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    _database["OPTIONS"] = _database.get("OPTIONS", {}) | {
+        "connect_timeout": 5,
+        "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
+        f" -c statement_timeout={env.integer('STATEMENT_TIMEOUT') * 1000}",
+    }
+DATABASES = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {"default": environ.Env.cache_url_config(env.text("CACHE_URL"))}
+
+# Apps and what a request passes through. `authproject` comes first: its templates and commands
+# stand before those of the packages below.
+INSTALLED_APPS = [
+    "authproject.apps.AuthprojectConfig",
+    "batchtokens.apps.BatchtokensConfig",
+    "accounts.apps.AccountsConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "authproject.web.request_id.RequestIdMiddleware",
+    "authproject.web.headers.HeadersMiddleware",
+    "authproject.web.faults.FaultMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# People and passwords.
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = (
+    ["django.contrib.auth.hashers.MD5PasswordHasher"]  # cheap: the suite hashes thousands
+    if ENVIRONMENT == "test"
+    else ["accounts.crypto.passwords.BoundedArgon2PasswordHasher"]
+)
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Tokens, redemptions, deliveries.
+ACCESS_TOKEN_LIFETIME = env.seconds("ACCESS_TOKEN_LIFETIME")
+REFRESH_TOKEN_LIFETIME = env.seconds("REFRESH_TOKEN_LIFETIME")
+SESSION_FAMILY_LIFETIME = env.seconds("SESSION_FAMILY_LIFETIME")
+KEY_RING_TTL = env.seconds("KEY_RING_TTL")
+REDEMPTION_LEASE = env.seconds("REDEMPTION_LEASE")
+RATE_LIMITS = env.flag("RATE_LIMITS")
+ALLOW_SECONDLY_SCHEDULES = not PRODUCTION  # the demo's three runs are seconds apart
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
+    "REFRESH_TOKEN_LIFETIME": REFRESH_TOKEN_LIFETIME,
+    "AUTH_TOKEN_CLASSES": ("accounts.tokens.access.AccessToken",),
+    "USER_ID_CLAIM": "sub",
+}
+
+# REST.
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.api.authentication.BearerAuthentication",
+        "accounts.api.authentication.ClientBasicAuthentication",
+        "accounts.api.authentication.ApiKeyAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["authproject.web.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"]
+    + ["rest_framework.renderers.BrowsableAPIRenderer"] * DEVELOPMENT,
+    "DEFAULT_PAGINATION_CLASS": "authproject.web.pagination.CursorPages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "authproject.problems.exception_handler",
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "authproject",
+    "DESCRIPTION": "A self-hosted identity service whose tokens can wait.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# Browsers.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+_host_prefix = "__Host-" if OVER_HTTPS else ""
+SESSION_COOKIE_NAME = f"{_host_prefix}session"
+CSRF_COOKIE_NAME = f"{_host_prefix}csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = OVER_HTTPS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = OVER_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]  # asked over plain HTTP from inside
+SECURE_HSTS_SECONDS = 31_536_000 if OVER_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = OVER_HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 131_072  # bytes; no request of this service is larger
+
+# Static files, languages, logs.
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not PRODUCTION
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+LOGGING_CONFIG = "logging.config.dictConfig"
+LOGGING = logging_config(
+    level=env.choice("LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"),
+    form=env.text("LOG_FORMAT") or ("text" if DEVELOPMENT else "json"),
+)
+
+if PRODUCTION:
+    refuse_unsafe(
+        Deployment(
+            secret_key=SECRET_KEY,
+            field_encryption_keys=FIELD_ENCRYPTION_KEYS,
+            debug=DEBUG,
+            rate_limits=RATE_LIMITS,
+            issuer_url=ISSUER_URL,
+            allowed_hosts=ALLOWED_HOSTS,
+            database_engine=_database["ENGINE"],
+            allow_sqlite=ALLOW_SQLITE,
+        )
+    )

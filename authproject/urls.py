@@ -1,0 +1,27 @@
+"""All addresses: each app names its own, from the root."""
+
+from csp.decorators import csp_update
+from django.contrib import admin
+from django.urls import path
+from django.views.generic import TemplateView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+handler400 = "authproject.problems.bad_request"
+handler403 = "authproject.problems.permission_denied"
+handler404 = "authproject.problems.page_not_found"
+handler500 = "authproject.problems.server_error"
+
+schema = SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[])
+# Swagger's own style sheet draws its icons from data: addresses.
+docs = csp_update({"img-src": "data:"})(
+    SpectacularSwaggerView.as_view(
+        url_name="schema", authentication_classes=[], permission_classes=[]
+    )
+)
+
+urlpatterns = [
+    path("", TemplateView.as_view(template_name="index.html"), name="index"),
+    path("admin/", admin.site.urls),
+    path("api/v1/schema", schema, name="schema"),
+    path("api/v1/docs", docs, name="docs"),
+]

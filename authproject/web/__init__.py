@@ -1,0 +1,1 @@
+"""What every request passes through: request ids, headers, parsers, pages of results."""

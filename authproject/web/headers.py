@@ -1,0 +1,35 @@
+"""Response headers that no view decides about."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer",
+        "camera",
+        "display-capture",
+        "geolocation",
+        "gyroscope",
+        "microphone",
+        "payment",
+        "usb",
+    )
+)
+PUBLIC_PREFIXES = ("/static/", "/.well-known/")
+
+
+class HeadersMiddleware:
+    """Switch off what browsers offer and this service never uses; let no one store answers."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer `request` with the headers added."""
+        response = self.get_response(request)
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        if not request.path.startswith(PUBLIC_PREFIXES):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response

@@ -1,0 +1,9 @@
+"""The WSGI entry: what `manage.py serve` runs."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authproject.settings")
+
+application = get_wsgi_application()
