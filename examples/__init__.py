@@ -1,0 +1,1 @@
+"""Services that show how to use the product. No product code imports them."""

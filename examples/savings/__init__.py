@@ -1,0 +1,1 @@
+"""Gateway, trigger and executor of a continuous-savings service, with a small bank of their own."""
