@@ -1,0 +1,213 @@
+"""What all commands share: exit codes, output formats, and one sentence for each failure.
+
+Data goes to stdout, messages to stderr. No command prints a stored secret.
+"""
+
+import csv
+import io
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+from django.core.management.base import handle_default_options
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import InterfaceError, OperationalError, connections
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from batchtokens_verifier.errors import ProblemError
+
+Row = Mapping[str, Any]
+FORMATS = ("table", "json", "ndjson", "csv")
+
+
+class Exit(IntEnum):
+    """How a command ends."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    NOTHING_MATCHED = 3
+    REFUSED = 4
+    PARTIAL = 5
+    FINDINGS = 6
+    INTERRUPTED = 130
+
+
+class Stop(CommandError):
+    """End the command with this sentence and an exit code other than 0."""
+
+    code = Exit.ERROR
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, returncode=self.code)
+
+
+class UsageError(Stop):
+    code = Exit.USAGE
+
+
+class NothingMatched(Stop):
+    code = Exit.NOTHING_MATCHED
+
+
+class Refused(Stop):
+    code = Exit.REFUSED
+
+
+class PartialFailure(Stop):
+    code = Exit.PARTIAL
+
+
+class Findings(Stop):
+    """A check found problems."""
+
+    code = Exit.FINDINGS
+
+
+class ProductCommand(BaseCommand):
+    """Base of all commands: subclasses write `add_options` and `handle`.
+
+    `lists = True` adds --format and --quiet; `destructive = True` adds --dry-run, --yes, --reason.
+    """
+
+    lists = False
+    destructive = False
+    output_format = "json"
+    quiet = False
+
+    def add_options(self, parser: CommandParser) -> None:
+        """Declare the command's own options."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the shared options, then the command's own."""
+        if self.lists:
+            parser.add_argument(
+                "--format", choices=FORMATS, help="default: table on a terminal, json when piped"
+            )
+            parser.add_argument("--quiet", action="store_true", help="print ids only")
+        if self.destructive:
+            parser.add_argument("--dry-run", action="store_true", help="change nothing")
+            parser.add_argument("--yes", action="store_true", help="do not ask")
+            parser.add_argument("--reason", default="", help="kept in the audit trail")
+        self.add_options(parser)
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return a parser whose errors are raised, so that they end as one sentence."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.called_from_command_line = False
+        return parser
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run as a process: every failure ends in one sentence on stderr and its exit code."""
+        try:
+            sys.exit(self._run(argv))
+        finally:
+            connections.close_all()
+
+    def _run(self, argv: list[str]) -> int:
+        try:
+            options = self.create_parser(argv[0], argv[1]).parse_args(argv[2:])
+        except CommandError as error:
+            self.say(str(error).removeprefix("Error: "))
+            return Exit.USAGE
+        handle_default_options(options)
+        try:
+            self.execute(**vars(options))
+        except CommandError as error:
+            if options.traceback:
+                raise
+            self.say(str(error))
+            return error.returncode
+        except KeyboardInterrupt:
+            self.say("Interrupted.")
+            return Exit.INTERRUPTED
+        return Exit.OK
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run `handle`; what the product refuses and a database that is away become sentences."""
+        self.quiet = bool(options.get("quiet"))
+        self.output_format = options.get("format") or ("table" if sys.stdout.isatty() else "json")
+        try:
+            return super().execute(*args, **options)
+        except ProblemError as error:
+            raise Refused(str(error)) from error
+        except (OperationalError, InterfaceError) as error:
+            cause = str(error).strip().partition("\n")[0]
+            raise Stop(f"The database cannot be used: {cause}.") from error
+
+    def say(self, message: str) -> None:
+        """Tell the person at the terminal; never data."""
+        self.stderr.write(message, style_func=str)
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask before a dangerous act; without a terminal, --yes must have been given."""
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise UsageError(f"{question} Say --yes to go on without being asked.")
+        self.stderr.write(f"{question} [y/N] ", ending="")
+        if input().strip().lower() not in {"y", "yes"}:
+            raise Refused("Nothing was changed.")
+
+    def emit(self, rows: Sequence[Row]) -> None:
+        """Print a list in the chosen format, or only its ids with --quiet."""
+        if self.quiet:
+            self._print("\n".join(str(row["id"]) for row in rows))
+        elif self.output_format == "json":
+            self._print(_json(list(rows), indent=2))
+        else:
+            self._emit_lines(rows)
+
+    def emit_one(self, row: Row) -> None:
+        """Print one thing: as an object in JSON, else as a list of one."""
+        if self.output_format == "json" and not self.quiet:
+            self._print(_json(row, indent=2))
+        else:
+            self.emit([row])
+
+    def _emit_lines(self, rows: Sequence[Row]) -> None:
+        match self.output_format:
+            case "ndjson":
+                self._print("\n".join(_json(row) for row in rows))
+            case "csv":
+                self._print(_csv(rows))
+            case _:
+                self._print(_table(rows))
+
+    def _print(self, text: str) -> None:
+        if text:
+            self.stdout.write(text)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, indent=indent)
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue().rstrip("\n")
+
+
+def _table(rows: Sequence[Row]) -> str:
+    if not rows:
+        return "Nothing to list."
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "))
+    for row in rows:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+    width = shutil.get_terminal_size(fallback=(160, 24)).columns
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get().rstrip("\n")
