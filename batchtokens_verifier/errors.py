@@ -1,4 +1,3 @@
-# ruff: noqa: N818 - each class is named by its code, as the documents and the wire name it
 """Errors of the product: one root, one stable code each; the verifier's own below it.
 
 They know no HTTP framework: `authproject/problems.py` turns them into answers. Codes are DESIGN
