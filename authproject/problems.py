@@ -142,14 +142,13 @@ def _of_drf_error(error: drf.APIException) -> Problem:
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
             return Problem(
                 HTTPStatus.UNAUTHORIZED,
-                "token_not_valid" if isinstance(error, drf.AuthenticationFailed) else "no_token",
+                "token_not_valid"
+                if isinstance(error, drf.AuthenticationFailed)
+                else "not_authenticated",
                 "The request is not authenticated",
                 headers={"WWW-Authenticate": _bearer_challenge(error)},
                 oauth_error="invalid_client",
             )
-        case drf.Throttled():
-            wait = max(1, round(error.wait or 1))
-            return _plain(status, "rate_limited", headers={"Retry-After": str(wait)})
     return _plain(status, str(error.get_codes()), str(error.detail))
 
 

@@ -108,6 +108,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "authproject.web.request_id.RequestIdMiddleware",
+    "authproject.web.context.RequestContextMiddleware",
     "authproject.web.headers.HeadersMiddleware",
     "authproject.web.faults.FaultMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -246,16 +247,15 @@ LOGGING = logging_config(
     form=env.text("LOG_FORMAT") or ("text" if DEVELOPMENT else "json"),
 )
 
+DEPLOYMENT = Deployment(
+    secret_key=SECRET_KEY,
+    field_encryption_keys=FIELD_ENCRYPTION_KEYS,
+    debug=DEBUG,
+    rate_limits=RATE_LIMITS,
+    issuer_url=ISSUER_URL,
+    allowed_hosts=ALLOWED_HOSTS,
+    database_engine=_database["ENGINE"],
+    allow_sqlite=ALLOW_SQLITE,
+)
 if PRODUCTION:
-    refuse_unsafe(
-        Deployment(
-            secret_key=SECRET_KEY,
-            field_encryption_keys=FIELD_ENCRYPTION_KEYS,
-            debug=DEBUG,
-            rate_limits=RATE_LIMITS,
-            issuer_url=ISSUER_URL,
-            allowed_hosts=ALLOWED_HOSTS,
-            database_engine=_database["ENGINE"],
-            allow_sqlite=ALLOW_SQLITE,
-        )
-    )
+    refuse_unsafe(DEPLOYMENT)

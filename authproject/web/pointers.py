@@ -25,7 +25,7 @@ def _walk(detail: Any, pointer: str) -> Iterator[FieldError]:
             member = isinstance(inner, dict | list)
             yield from _walk(inner, f"{pointer}/{index}" if member else pointer)
     else:
-        code = detail.code if isinstance(detail, ErrorDetail) else "invalid"
+        code = (isinstance(detail, ErrorDetail) and detail.code) or "invalid"
         yield FieldError(pointer, code, str(detail))
 
 

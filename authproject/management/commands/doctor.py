@@ -1,0 +1,90 @@
+"""Check a deployment before people depend on it: one sentence for each thing to mend."""
+
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import run_checks
+from django.core.checks.messages import WARNING
+
+from accounts.management.base import Findings, ProductCommand
+from authproject.observability.health import OK, readiness
+from authproject.production import refusals
+
+
+class Command(ProductCommand):
+    """Print what is wrong with this installation; exit 6 when something is."""
+
+    help = "Check this installation as a production deployment."
+    lists = True
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run every check and print its findings."""
+        rows = [
+            {"id": name, "finding": sentence}
+            for name, check in CHECKS.items()
+            for sentence in check()
+        ]
+        self.emit(rows)
+        if rows:
+            raise Findings(f"{len(rows)} findings.")
+        self.say("Nothing to mend.")
+
+
+def environment() -> Iterator[str]:
+    """Look at what production refuses to start with."""
+    if not settings.PRODUCTION:
+        yield f"ENVIRONMENT is {settings.ENVIRONMENT}, not production."
+    yield from refusals(settings.DEPLOYMENT)
+
+
+def services() -> Iterator[str]:
+    """Look at what /readyz looks at."""
+    for name, state in readiness().items():
+        if state != OK:
+            yield f"{name}: {state}."
+
+
+def proxy() -> Iterator[str]:
+    """Look at who ends TLS: this server does not."""
+    if settings.OVER_HTTPS and not settings.TRUSTED_PROXY_COUNT:
+        yield (
+            "ISSUER_URL is https, but TRUSTED_PROXY_COUNT is 0: every request would be redirected."
+            " Say how many proxies stand in front."
+        )
+
+
+def static_files() -> Iterator[str]:
+    """Look for the collected static files."""
+    if settings.PRODUCTION and not (settings.STATIC_ROOT / "staticfiles.json").exists():
+        yield "The static files are not collected: run manage.py collectstatic."
+
+
+def private_files() -> Iterator[str]:
+    """Look for secrets that others on this machine can read."""
+    for path in (settings.BASE_DIR / ".env", *_generated(settings.DATA_DIR)):
+        if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            yield f"{path.name} can be read by others on this machine: chmod 600."
+
+
+def _generated(folder: Path) -> list[Path]:
+    return [folder / "secret_key", folder / "field_encryption_keys"]
+
+
+def django_checks() -> Iterator[str]:
+    """Pass on what Django's own deployment checks say."""
+    for message in run_checks(include_deployment_checks=True):
+        if message.level >= WARNING and not message.is_silenced():
+            yield f"{message.id}: {message.msg}"
+
+
+CHECKS: dict[str, Callable[[], Iterator[str]]] = {
+    "environment": environment,
+    "services": services,
+    "proxy": proxy,
+    "static_files": static_files,
+    "private_files": private_files,
+    "django": django_checks,
+}
