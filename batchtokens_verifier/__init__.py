@@ -2,7 +2,3 @@
 
 Pure Python without Django. The authority itself uses these modules: one implementation.
 """
-
-from batchtokens_verifier.constraints import Amount
-
-__all__ = ["Amount"]
