@@ -3,6 +3,7 @@
 import base64
 import binascii
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -158,6 +159,13 @@ REFRESH_TOKEN_LIFETIME = env.seconds("REFRESH_TOKEN_LIFETIME")
 SESSION_FAMILY_LIFETIME = env.seconds("SESSION_FAMILY_LIFETIME")
 KEY_RING_TTL = env.seconds("KEY_RING_TTL")
 REDEMPTION_LEASE = env.seconds("REDEMPTION_LEASE")
+DELIVERY_LEASE = env.seconds("DELIVERY_LEASE")
+DELIVERY_TIMEOUT = env.seconds("DELIVERY_TIMEOUT")
+DELIVERY_BACKOFF = (
+    env.seconds("DELIVERY_BACKOFF")
+    if env.text("DELIVERY_BACKOFF")
+    else timedelta(seconds=1 if DEVELOPMENT else 5)  # nobody at a terminal likes to wait
+)
 RATE_LIMITS = env.flag("RATE_LIMITS")
 ALLOW_SECONDLY_SCHEDULES = not PRODUCTION  # the demo's three runs are seconds apart
 SIMPLE_JWT = {
