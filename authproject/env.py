@@ -91,8 +91,12 @@ VARIABLES = (
     Variable("SESSION_FAMILY_LIFETIME", "7776000", "Seconds a signed-in place lives."),
     Variable("KEY_RING_TTL", "60", "Seconds a process trusts its copy of the signing keys."),
     Variable("REDEMPTION_LEASE", "300", "Seconds an executor has between redeeming and settling."),
-    Variable("DELIVERY_LEASE", "60", "Seconds a worker has for one delivery before another takes it."),
-    Variable("DELIVERY_TIMEOUT", "10", "Seconds a worker waits for each step of an executor's answer."),
+    Variable(
+        "DELIVERY_LEASE", "60", "Seconds a worker has for one delivery before another takes it."
+    ),
+    Variable(
+        "DELIVERY_TIMEOUT", "10", "Seconds a worker waits for each step of an executor's answer."
+    ),
     Variable(
         "DELIVERY_BACKOFF",
         "",
