@@ -12,7 +12,7 @@ from accounts.errors import InvalidScope
 PROFILE = "profile"
 ACCOUNT = "account"
 INTROSPECT = "introspect"
-TOKEN_EXCHANGE = "token_exchange"  # noqa: S105 - the name of a scope, not a secret
+TOKEN_EXCHANGE = "token_exchange"
 REDEEM = "redeem"
 
 USER_SCOPES = {

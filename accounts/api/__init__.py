@@ -1,0 +1,1 @@
+"""REST: validate, one service call, respond."""

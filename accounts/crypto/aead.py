@@ -29,7 +29,7 @@ def seal(plaintext: bytes, *, context: str) -> bytes:
     return _VERSION + name + nonce + cipher.encrypt(nonce, plaintext, context.encode())
 
 
-def open_sealed(sealed: bytes, *, context: str) -> bytes:
+def open_sealed(sealed: bytes | memoryview, *, context: str) -> bytes:
     """Decrypt what `seal` made.
 
     Raises SealBroken if it was changed, moved to another context, or its key is gone.

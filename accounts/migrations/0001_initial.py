@@ -1,12 +1,13 @@
 """The tables of accounts."""
 
-import accounts.ids
-import accounts.models.folded
-import accounts.models.user
 import django.db.models.deletion
 import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
+
+import accounts.ids
+import accounts.models.folded
+import accounts.models.user
 
 
 class Migration(migrations.Migration):

@@ -100,8 +100,3 @@ class ApiKey(IdentifiedModel):
     def matches(self, key: ApiKeyParts) -> bool:
         """Compare a presented key with the stored digest in constant time."""
         return same_digest(self.secret_digest, secret_digest(key.text))
-
-    @property
-    def granted_scopes(self) -> frozenset[str]:
-        """What the key opens: its own scopes as far as its client still has them."""
-        return frozenset(self.scopes) & frozenset(self.client.scopes)

@@ -1,9 +1,14 @@
 """A column that holds another one folded, so that names which look alike are one name."""
 
 import unicodedata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
+
+if TYPE_CHECKING:
+    TextField = models.CharField[str, str]
+else:
+    TextField = models.CharField  # generic in its type stubs only
 
 
 def nfkc(text: str) -> str:
@@ -16,7 +21,7 @@ def fold(text: str) -> str:
     return nfkc(nfkc(text).casefold())
 
 
-class FoldedField(models.CharField):
+class FoldedField(TextField):
     """The folded text of the field named `source`; values to compare with are folded too.
 
     It is written whenever the row is saved, also by bulk_create; never set it by hand.
@@ -32,7 +37,7 @@ class FoldedField(models.CharField):
         options.pop("editable", None)
         return name, path, args, options | {"source": self.source}
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:  # noqa: FBT001 - Django's signature
         """Fold the source at each save."""
         folded = fold(getattr(model_instance, self.source))
         setattr(model_instance, self.attname, folded)

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from accounts.crypto import open_sealed, seal
 from accounts.models.identified import IdentifiedModel
 
 
@@ -26,6 +27,8 @@ class ServiceClient(IdentifiedModel):
     is_authenticated = True
     is_anonymous = False
     is_staff = False
+    # Set on the instance that authenticated with a key of fewer scopes; never stored.
+    narrowed_to: frozenset[str] | None = None
 
     client_id = models.CharField(max_length=100)
     audience = models.CharField(max_length=500, null=True, blank=True)  # noqa: DJ001 - unique, so absent is null
@@ -54,6 +57,23 @@ class ServiceClient(IdentifiedModel):
         return self.client_id
 
     @property
-    def delivery_secret_context(self) -> str:
-        """Under what the delivery secret is sealed, so that it opens for this client only."""
+    def granted_scopes(self) -> frozenset[str]:
+        """What this client may do here and now: its scopes, narrowed by the key it showed."""
+        own = frozenset(self.scopes)
+        return own if self.narrowed_to is None else own & self.narrowed_to
+
+    def set_delivery_secret(self, secret: str) -> None:
+        """Seal the secret that signs deliveries; it opens for this client only."""
+        self.delivery_secret_sealed = seal(secret.encode(), context=self._seal_context())
+
+    def delivery_secret(self) -> str:
+        """Open the secret that signs deliveries; "" if there is none.
+
+        Raises SealBroken.
+        """
+        if not self.delivery_secret_sealed:
+            return ""
+        return open_sealed(self.delivery_secret_sealed, context=self._seal_context()).decode()
+
+    def _seal_context(self) -> str:
         return f"delivery-secret:{self.public_id}"

@@ -4,6 +4,7 @@ The row alone is the refresh state: it holds digests of the newest refresh token
 one before it, so that no token is ever stored and no replay goes unseen.
 """
 
+import uuid
 from datetime import datetime
 from typing import ClassVar
 
@@ -37,6 +38,15 @@ class SessionFamilyQuerySet(models.QuerySet["SessionFamily"]):
     def not_ended(self) -> "SessionFamilyQuerySet":
         """Keep families that nobody has ended, whether or not their time has run out."""
         return self.filter(ended_at=None)
+
+    def end(self, *, reason: EndReason, now: datetime) -> int:
+        """End those that nobody has ended; the first reason stays."""
+        return self.not_ended().update(ended_at=now, end_reason=reason)
+
+    def locked(self, identifier: uuid.UUID) -> "SessionFamily | None":
+        """Read one family and its person, and keep others from changing it until commit."""
+        rows = self.select_for_update(of=("self",)).select_related("user")
+        return rows.filter(pk=identifier).first()
 
 
 class SessionFamily(IdentifiedModel):

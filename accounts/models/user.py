@@ -83,6 +83,6 @@ class User(IdentifiedModel, AbstractBaseUser, PermissionsMixin):
         """Hash the password as every keyboard would write it (NIST SP 800-63B, 3.1.1.2)."""
         super().set_password(None if raw_password is None else nfkc(raw_password))
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         """Compare with the stored hash; the password is normalised as `set_password` did."""
-        return super().check_password(nfkc(raw_password))
+        return super().check_password(None if raw_password is None else nfkc(raw_password))

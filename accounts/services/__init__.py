@@ -1,0 +1,1 @@
+"""What accounts can do: one verb a file, keyword-only, no HTTP."""

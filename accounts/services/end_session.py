@@ -1,0 +1,85 @@
+"""End signed-in places: one by its person or its token, or many by an operator."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import EndReason, Outcome, RequestContext, SecurityEvent, SessionFamily, User
+from accounts.models.session_family import SessionFamilyQuerySet
+from accounts.services.record_event import NOWHERE, record_event
+from accounts.tokens.refresh import read_refresh_token
+from batchtokens_verifier.errors import TokenNotValid
+
+BATCH = 500
+
+
+def end_session(
+    *,
+    family: SessionFamily,
+    by: User,
+    reason: EndReason = EndReason.LOGOUT,
+    context: RequestContext = NOWHERE,
+    now: datetime | None = None,
+) -> bool:
+    """End one place of a person's own; False if there was none or it had ended."""
+    now = now or timezone.now()
+    with transaction.atomic(durable=True):
+        own = SessionFamily.objects.filter(pk=family.pk, user=by)
+        ended = own.end(reason=reason, now=now) == 1
+        if ended:
+            data = {"session": family.public_id, "reason": reason.value}
+            record_event(code="session_ended", user=by, data=data, context=context, now=now)
+    return ended
+
+
+def end_session_of_token(
+    *, token: str, client_id: str | None = None, context: RequestContext = NOWHERE
+) -> bool:
+    """End the place that a refresh token belongs to (RFC 7009); False if it opens none.
+
+    With `client_id`, only that client's tokens are taken.
+    """
+    try:
+        claims = read_refresh_token(token, client_id=client_id)
+    except TokenNotValid:
+        return False
+    family = SessionFamily.objects.select_related("user").filter(pk=claims.family_id).first()
+    return family is not None and end_session(family=family, by=family.user, context=context)
+
+
+def end_sessions(
+    *,
+    families: SessionFamilyQuerySet,
+    why: str = "",
+    context: RequestContext = NOWHERE,
+    now: datetime | None = None,
+) -> int:
+    """End all these places, one event each, and return how many; a batch is all or nothing."""
+    now = now or timezone.now()
+    ended = 0
+    while batch := list(families.not_ended().order_by("pk")[:BATCH]):
+        with transaction.atomic(durable=True):
+            pks = [family.pk for family in batch]
+            ended += SessionFamily.objects.filter(pk__in=pks).end(reason=EndReason.REVOKED, now=now)
+            SecurityEvent.objects.bulk_create(_ended_events(batch, why, context, now))
+    return ended
+
+
+def _ended_events(
+    families: Sequence[SessionFamily], why: str, context: RequestContext, now: datetime
+) -> list[SecurityEvent]:
+    return [
+        SecurityEvent(
+            at=now,
+            code="session_ended",
+            outcome=Outcome.SUCCESS,
+            user_id=family.user_id,
+            address=context.address or None,
+            user_agent=context.user_agent,
+            request_id=context.request_id,
+            data={"session": family.public_id, "reason": EndReason.REVOKED.value, "why": why},
+        )
+        for family in families
+    ]

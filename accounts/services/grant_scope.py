@@ -1,0 +1,46 @@
+"""Decide what a person's tokens open (DESIGN 5.1)."""
+
+from django.conf import settings
+
+from accounts.errors import InvalidScope
+from accounts.models import User
+from accounts.scopes import DEFAULT_SCOPE, PROFILE, USER_SCOPES, meta_scopes, parse_scope
+
+
+def check_scope(asked: str) -> frozenset[str]:
+    """Read what was asked for, before anybody is known.
+
+    Raises InvalidScope for what no person can have.
+    """
+    names = parse_scope(asked)
+    beyond = names - USER_SCOPES.keys()
+    if beyond and not beyond <= meta_scopes().keys():
+        raise InvalidScope(pointer="/scope")
+    return names
+
+
+def grant_scope(*, user: User, asked: frozenset[str]) -> frozenset[str]:
+    """Grant the default, or what was asked for.
+
+    A token for a meta-scope leaves the person's own apps, so it writes nothing to the account:
+    it holds the meta-scopes and `profile`, whatever else was asked.
+    Raises InvalidScope for a meta-scope that is not this person's.
+    """
+    if not asked:
+        return parse_scope(DEFAULT_SCOPE)
+    wanted = asked - USER_SCOPES.keys()
+    if not wanted:
+        return asked
+    if not wanted <= allowed_meta_scopes(user=user, among=wanted):
+        raise InvalidScope(pointer="/scope")
+    return wanted | {PROFILE}
+
+
+def allowed_meta_scopes(*, user: User, among: frozenset[str]) -> frozenset[str]:
+    """Say which meta-scopes a person may ask for: those that a group of theirs is named after.
+
+    In development everybody may ask for all.
+    """
+    if settings.ENVIRONMENT == "development":
+        return among
+    return frozenset(user.groups.filter(name__in=among).values_list("name", flat=True))

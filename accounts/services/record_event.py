@@ -1,0 +1,79 @@
+"""Write the security log (DESIGN, invariant I12).
+
+An event holds codes, public ids and digests; never a secret, a token or a password.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import Outcome, RequestContext, SecurityEvent, ServiceClient, User
+from accounts.models.security_event import minute_of
+
+NOWHERE = RequestContext()
+
+
+def record_event(
+    *,
+    code: str,
+    outcome: str = Outcome.SUCCESS,
+    user: User | None = None,
+    client: ServiceClient | None = None,
+    correlation: str | None = None,
+    data: Mapping[str, Any] | None = None,
+    context: RequestContext = NOWHERE,
+    now: datetime | None = None,
+) -> None:
+    """Add one event; with a `correlation` that is there already, add nothing."""
+    event = SecurityEvent(
+        code=code,
+        outcome=outcome,
+        user=user,
+        client=client,
+        data=dict(data or {}),
+        correlation=correlation,
+        **_circumstances(context, now),
+    )
+    if correlation is None:
+        event.save(force_insert=True)
+    else:
+        SecurityEvent.objects.record_once(event)
+
+
+def count_refusal(
+    *,
+    code: str,
+    reason: str,
+    user: User | None = None,
+    context: RequestContext = NOWHERE,
+    now: datetime | None = None,
+) -> None:
+    """Count a refusal of somebody who is not signed in.
+
+    There is one row for each code, reason, network and minute (and account, where one was
+    named), so that an attack fills a log with numbers and not with rows.
+    """
+    circumstances = _circumstances(context, now)
+    account = user.public_id if user else "-"
+    minute = minute_of(circumstances["at"])
+    SecurityEvent.objects.record_counted(
+        SecurityEvent(
+            code=code,
+            outcome=Outcome.REFUSED,
+            user=user,
+            data={"reason": reason},
+            correlation=f"{code}:{reason}:{account}:{context.network}:{minute}",
+            **circumstances,
+        )
+    )
+
+
+def _circumstances(context: RequestContext, now: datetime | None) -> dict[str, Any]:
+    return {
+        "at": now or timezone.now(),
+        "address": context.address or None,
+        "user_agent": context.user_agent,
+        "request_id": context.request_id,
+    }

@@ -1,0 +1,107 @@
+"""Access tokens (RFC 9068): who may do what here, for a quarter of an hour.
+
+The wire format is append-only: a new claim is optional, last, and has a default.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.tokens import Token
+
+from accounts.models import ServiceClient, SessionFamily, User
+from accounts.scopes import format_scope
+from accounts.tokens.backend import KeyRingBackend
+from accounts.tokens.marks import epoch, new_jti, timestamps
+from batchtokens_verifier.claims import AccessTokenClaims, check_times, parse_access_token
+from batchtokens_verifier.errors import TokenNotValid
+from batchtokens_verifier.jws import Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a verified credential grants, and to whom."""
+
+    subject: User | ServiceClient
+    scope: frozenset[str]
+    client_id: str
+    audience: str
+    session_id: str | None = None
+    auth_time: datetime | None = None
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    jti: str = ""
+    expires_at: datetime | None = None
+
+
+class AccessToken(Token):
+    """The wire form, on SimpleJWT's token class."""
+
+    token_type = "access"
+    _token_backend = KeyRingBackend(Purpose.ACCESS)
+
+    def __init__(self, token: Any = None) -> None:
+        self.lifetime = settings.ACCESS_TOKEN_LIFETIME
+        super().__init__(token)
+
+    def verify_token_type(self) -> None:
+        """Accept any: `typ` and the key's purpose were verified with the signature."""
+
+    @classmethod
+    def for_family(cls, family: SessionFamily, *, now: datetime) -> "AccessToken":
+        """Write the token of a signed-in place; it never outlives the place."""
+        token = cls()
+        expires_at = min(now + settings.ACCESS_TOKEN_LIFETIME, family.expires_at)
+        token.payload = {
+            "iss": settings.ISSUER_URL,
+            "sub": family.user.public_id,
+            "aud": family.audience,
+            "client_id": family.client_id,
+            **timestamps(now, expires_at),
+            "jti": new_jti(),
+            "scope": family.scope,
+            "sid": family.public_id,
+            "auth_time": epoch(family.auth_time),
+            "acr": family.acr,
+            "amr": family.amr,
+        }
+        return token
+
+    @classmethod
+    def for_client(
+        cls, client: ServiceClient, *, scope: frozenset[str], now: datetime
+    ) -> "AccessToken":
+        """Write the token that a service client gets for itself (RFC 6749 section 4.4)."""
+        token = cls()
+        token.payload = {
+            "iss": settings.ISSUER_URL,
+            "sub": client.client_id,
+            "aud": settings.ISSUER_URL,
+            "client_id": client.client_id,
+            **timestamps(now, now + settings.ACCESS_TOKEN_LIFETIME),
+            "jti": new_jti(),
+            "scope": format_scope(scope),
+        }
+        return token
+
+
+def read_access_token(text: str, *, now: datetime) -> AccessTokenClaims:
+    """Verify an access token of this issuer, for whatever audience, and parse its claims.
+
+    Raises TokenNotValid; the cause goes to the log alone.
+    """
+    try:
+        claims = parse_access_token(AccessToken(text).payload)
+    except TokenError as error:
+        raise TokenNotValid("not an access token of ours") from error
+    check_times(claims, now)
+    if claims.iss != settings.ISSUER_URL:
+        raise TokenNotValid("another issuer")
+    return claims
+
+
+def as_datetime(seconds: int) -> datetime:
+    """Read a NumericDate (RFC 7519 section 2)."""
+    return datetime.fromtimestamp(seconds, UTC)

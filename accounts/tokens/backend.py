@@ -1,0 +1,80 @@
+"""SimpleJWT's token backend on our key ring: a key id in every header, one purpose a key.
+
+joserfc signs, batchtokens_verifier verifies; PyJWT, which SimpleJWT would use, does neither.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+from joserfc import jws
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenBackendError
+
+from accounts.tokens.keyring import current_key_ring
+from batchtokens_verifier.errors import VerificationError
+from batchtokens_verifier.jws import TOKEN_CLASSES, Purpose, unverified_kid, verify_jws
+
+# SimpleJWT's own mark of a token class; ours are `typ`, `aud` and the key's purpose.
+_TOKEN_TYPE = "token_type"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedToken:
+    """A compact JWS and the key it was signed with."""
+
+    token: str
+    kid: str
+    alg: str
+
+
+def sign(claims: dict[str, Any], *, purpose: Purpose) -> SignedToken:
+    """Sign claims as a token of one class; the caller's dict stays as it is.
+
+    Raises NoSigningKey.
+    """
+    key = current_key_ring().signing_key(purpose, timezone.now())
+    header = {"alg": key.alg, "kid": key.kid, "typ": TOKEN_CLASSES[purpose]}
+    payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
+    token = jws.serialize_compact(header, payload, key.private, algorithms=[key.alg])
+    return SignedToken(token, key.kid, key.alg)
+
+
+def verify_token(token: str, *, purpose: Purpose) -> dict[str, Any]:
+    """Verify a token of one class under the process's keys and return its claims.
+
+    Raises VerificationError.
+    """
+    keys = current_key_ring().verification_keys()
+    typ = TOKEN_CLASSES[purpose]
+    try:
+        return verify_jws(token, keys=keys, purpose=purpose, typ=typ)
+    except VerificationError:
+        fresher = current_key_ring(wanted=unverified_kid(token) or "").verification_keys()
+        if fresher is keys:
+            raise
+    return verify_jws(token, keys=fresher, purpose=purpose, typ=typ)
+
+
+class KeyRingBackend(TokenBackend):
+    """Signs and verifies tokens of one purpose."""
+
+    def __init__(self, purpose: Purpose) -> None:
+        super().__init__(algorithm="ES256")
+        self.purpose = purpose
+
+    def encode(self, payload: dict[str, Any]) -> str:
+        """Sign a payload without SimpleJWT's own marks."""
+        claims = {name: value for name, value in payload.items() if name != _TOKEN_TYPE}
+        return sign(claims, purpose=self.purpose).token
+
+    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - SimpleJWT's signature
+        """Verify a token and return its claims; unverified ones are never handed out.
+
+        Raises TokenBackendError, whatever was wrong.
+        """
+        try:
+            return verify_token(token, purpose=self.purpose)
+        except VerificationError as error:
+            raise TokenBackendError("Token is invalid") from error

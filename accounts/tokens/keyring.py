@@ -1,0 +1,174 @@
+"""The signing keys as one process knows them (RFC 7517).
+
+Every process keeps a copy for KEY_RING_TTL; a key id that it does not know makes it look again,
+but not more often than COOL_DOWN, so strangers cannot turn made-up ids into database load.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from joserfc.jwk import ECKey
+
+from accounts.crypto import open_sealed
+from accounts.errors import NoSigningKey, SealBroken
+from accounts.models import SigningKey
+from batchtokens_verifier.jws import KeySet, Purpose, VerificationKey
+
+COOL_DOWN = 10.0  # seconds
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RingKey:
+    """A key pair, opened."""
+
+    kid: str
+    purpose: Purpose
+    alg: str
+    private: ECKey
+    activates_at: datetime
+
+    def public_jwk(self) -> dict[str, Any]:
+        """Write the public part as our JWKS shows it; `purpose` is a private member."""
+        return dict(self.private.as_dict(private=False)) | {
+            "kid": self.kid,
+            "alg": self.alg,
+            "use": "sig",
+            "purpose": self.purpose.value,
+        }
+
+
+def longest_life(purpose: Purpose) -> timedelta | None:
+    """Say how long after its retirement a key's tokens may live; None: for ever."""
+    return {
+        Purpose.ACCESS: settings.ACCESS_TOKEN_LIFETIME,
+        Purpose.REFRESH: settings.REFRESH_TOKEN_LIFETIME,
+        Purpose.OPERATION: timedelta(days=366),
+        Purpose.STATUS: timedelta(hours=1),
+    }.get(purpose)  # receipts, introspection answers and checkpoints are evidence
+
+
+class KeyRing:
+    """All keys that are published at one instant."""
+
+    def __init__(self, keys: Iterable[RingKey], *, now: datetime) -> None:
+        ordered = sorted(keys, key=lambda key: key.activates_at)
+        self._by_purpose = {
+            purpose: _published([key for key in ordered if key.purpose is purpose], now)
+            for purpose in Purpose
+        }
+        self._keys = [key for keys in self._by_purpose.values() for key in keys]
+        self._jwks = {"keys": [key.public_jwk() for key in self._keys]}
+        self._verification_keys = KeySet.of(
+            VerificationKey(key.kid, key.purpose, key.public_jwk()) for key in self._keys
+        )
+
+    def signing_key(self, purpose: Purpose, at: datetime) -> RingKey:
+        """Choose the newest key that is active.
+
+        Raises NoSigningKey.
+        """
+        active = [key for key in self._by_purpose[purpose] if key.activates_at <= at]
+        if not active:
+            raise NoSigningKey
+        return active[-1]
+
+    def verification_keys(self) -> KeySet:
+        """Give the public keys to the verifier."""
+        return self._verification_keys
+
+    def jwks(self) -> dict[str, Any]:
+        """Write the JSON Web Key Set (RFC 7517 section 5)."""
+        return {"keys": [dict(key) for key in self._jwks["keys"]]}
+
+    def has(self, kid: str) -> bool:
+        """Say whether a key of this id is published."""
+        return self._verification_keys.get(kid) is not None
+
+
+def _published(ordered: list[RingKey], now: datetime) -> list[RingKey]:
+    """Drop keys whose last token has expired: their successor has been active for so long."""
+    successors = [*ordered[1:], None]
+    return [
+        key
+        for key, successor in zip(ordered, successors, strict=True)
+        if not (successor and _outlived(key, successor, now))
+    ]
+
+
+def _outlived(key: RingKey, successor: RingKey, now: datetime) -> bool:
+    life = longest_life(key.purpose)
+    return life is not None and successor.activates_at + life <= now
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    ring: KeyRing
+    at: float
+
+
+class _Shelf:
+    """The process's copy.  One thread reloads while the others wait for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loaded: _Loaded | None = None
+
+    def ring(self, *, wanted: str = "") -> KeyRing:
+        loaded = self._loaded
+        if loaded is None or _is_stale(loaded, wanted):
+            with self._lock:
+                loaded = self._loaded
+                if loaded is None or _is_stale(loaded, wanted):
+                    loaded = self._loaded = _Loaded(load_key_ring(), time.monotonic())
+        return loaded.ring
+
+    def forget(self) -> None:
+        self._loaded = None
+
+
+def _is_stale(loaded: _Loaded, wanted: str) -> bool:
+    age = time.monotonic() - loaded.at
+    if wanted and not loaded.ring.has(wanted):
+        return age >= COOL_DOWN
+    return age >= float(settings.KEY_RING_TTL.total_seconds())
+
+
+_shelf = _Shelf()
+
+
+def current_key_ring(*, wanted: str = "") -> KeyRing:
+    """Return the process's key ring, reloaded when it is old or lacks the `wanted` key id."""
+    return _shelf.ring(wanted=wanted)
+
+
+def forget_key_ring() -> None:
+    """Drop the process's copy, after keys were changed."""
+    _shelf.forget()
+
+
+def load_key_ring(*, now: datetime | None = None) -> KeyRing:
+    """Read all keys in one statement; a row that does not open is left out and reported."""
+    opened = (_open(row) for row in SigningKey.objects.all())
+    return KeyRing((key for key in opened if key), now=now or timezone.now())
+
+
+def _open(row: SigningKey) -> RingKey | None:
+    """Open the private part.  It is what makes a row ours: nobody else can have sealed it."""
+    try:
+        private = json.loads(open_sealed(row.private_sealed, context=row.seal_context()))
+    except SealBroken:
+        logger.critical("signing key %s does not open and is not used", row.kid)
+        return None
+    return RingKey(
+        row.kid, Purpose(row.purpose), row.alg, ECKey.import_key(private), row.activates_at
+    )
