@@ -1,0 +1,134 @@
+"""`/api/v1/operations`: ask for a mandate, watch it, hold, resume and cancel it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api.permissions import IsUser
+from batchtokens.api.headers import IDEMPOTENCY_KEY, OPERATION_ID, idempotency_key
+from batchtokens.api.serializers import (
+    EntryOutput,
+    OperationFilter,
+    OperationInput,
+    OperationOutput,
+    OperationTypeOutput,
+    ReasonInput,
+)
+from batchtokens.models import LedgerEntry, OperationToken, OperationType
+from batchtokens.models.clock import database_now
+from batchtokens.services.create_operation import OperationRequest, create_operation
+from batchtokens.services.find_operation import (
+    find_for_change,
+    find_operation,
+    visible_operations,
+)
+from batchtokens.services.hold import hold_operation, resume_operation
+from batchtokens.services.revoke import cancel_operation
+
+
+class OperationTypesView(generics.ListAPIView[OperationType]):
+    """The operation types that can be asked for."""
+
+    serializer_class = OperationTypeOutput
+    permission_classes = [IsAuthenticated]
+    queryset = OperationType.objects.active()
+
+
+class OperationsView(generics.ListAPIView[OperationToken]):
+    """One's own operations, newest first."""
+
+    serializer_class = OperationOutput
+
+    def get_permissions(self) -> list[Any]:
+        return [IsUser()] if self.request.method == "POST" else [IsAuthenticated()]
+
+    def get_queryset(self) -> QuerySet[OperationToken]:
+        wanted = OperationFilter(data=self.request.query_params)
+        wanted.is_valid(raise_exception=True)
+        operations = visible_operations(by=self.request.user)
+        if "type" in wanted.validated_data:
+            operations = operations.filter(type_name=wanted.validated_data["type"])
+        if "status" in wanted.validated_data:
+            operations = operations.with_status(wanted.validated_data["status"], database_now())
+        return operations
+
+    @extend_schema(parameters=[OperationFilter])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(
+        request=OperationInput, responses={201: OperationOutput}, parameters=[IDEMPOTENCY_KEY]
+    )
+    def post(self, request: Request) -> Response:
+        """Ask for a mandate, with the type's meta-scope; it is issued and queued at once."""
+        body = OperationInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = OperationRequest(**body.validated_data, idempotency_key=idempotency_key(request))
+        operation = create_operation(by=request.auth, request=asked)
+        shown = find_operation(by=request.user, public_id=operation.public_id)
+        return Response(OperationOutput(shown).data, status=status.HTTP_201_CREATED)
+
+
+class OperationView(APIView):
+    """One operation."""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(responses=OperationOutput, parameters=[OPERATION_ID])
+    def get(self, request: Request, public_id: str) -> Response:
+        operation = find_operation(by=request.user, public_id=public_id)
+        return Response(OperationOutput(operation).data)
+
+
+class TimelineView(generics.ListAPIView[LedgerEntry]):
+    """What happened to one operation, newest first: its ledger entries."""
+
+    serializer_class = EntryOutput
+    permission_classes = [IsAuthenticated]
+    queryset = LedgerEntry.objects.none()
+
+    def get_queryset(self) -> QuerySet[LedgerEntry]:
+        operation = find_operation(by=self.request.user, public_id=self.kwargs["public_id"])
+        return LedgerEntry.objects.filter(operation_token=operation)
+
+
+class _ChangeView(APIView):
+    """Base of hold, resume and cancel: the same form, another verb."""
+
+    permission_classes = [IsAuthenticated]
+    verb: Any
+
+    @extend_schema(request=ReasonInput, responses=OperationOutput, parameters=[OPERATION_ID])
+    def post(self, request: Request, public_id: str) -> Response:
+        body = ReasonInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        operation_id, kind = find_for_change(by=request.auth, public_id=public_id)
+        self.verb(operation_id=operation_id, by=kind, **body.validated_data)
+        operation = find_operation(by=request.user, public_id=public_id)
+        return Response(OperationOutput(operation).data)
+
+
+class HoldView(_ChangeView):
+    """Stop new runs until the hold is lifted."""
+
+    verb = staticmethod(hold_operation)
+
+
+class ResumeView(_ChangeView):
+    """Lift one's own hold."""
+
+    verb = staticmethod(resume_operation)
+
+
+class CancelView(_ChangeView):
+    """End it for ever."""
+
+    verb = staticmethod(cancel_operation)

@@ -1,0 +1,161 @@
+"""Lock an operation token's row and read all that decides about it, in one statement.
+
+The clock is read outside the locking SELECT, or it would be the instant before the wait. After a
+wait the joined rows are those of before it (READ COMMITTED), which the chain's head betrays: then
+everything is read again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import OperationalError, connection
+
+from accounts.models import ServiceClient, User
+from batchtokens.errors import AuthorityBusy, LedgerBroken
+from batchtokens.models.clock import CLOCK_TEXT, parse_clock
+from batchtokens.models.ledger import LedgerEntry, entry_hash
+from batchtokens.models.operation_tokens import OperationToken
+from batchtokens.models.operation_types import OperationType
+from batchtokens.models.redemptions import Redemption, RedemptionAttempt
+
+# Per vendor: an aggregate of JSON objects, one JSON object, the row lock; SQLite's transaction
+# is the only writer.
+_DIALECTS = {
+    "postgresql": ("json_agg", "json_build_object", "FOR UPDATE"),
+    "sqlite": ("json_group_array", "json_object", ""),
+}
+_INSTANTS = frozenset({"counts_at", "reserved_at", "lease_expires_at", "settled_at", "at"})
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+@dataclass
+class LockedToken:
+    """A locked row, with what else was true at `at` (never before the row's last instant)."""
+
+    token: OperationToken
+    at: dt.datetime
+    suspended: bool
+    redemptions: dict[str, Redemption] = field(default_factory=dict)
+    attempt: RedemptionAttempt | None = None
+
+
+def lock_operation_token(
+    *,
+    now: dt.datetime | None = None,
+    token_hash: str | None = None,
+    pk: Any = None,
+    attempt_of: ServiceClient | None = None,
+    idempotency_key: str = "",
+) -> LockedToken | None:
+    """Lock one row by its token hash or its primary key; None if there is none.
+
+    `attempt_of` and `idempotency_key` name the answered redemption request to bring along. `now`
+    overrides the database's clock, for tests. Raises LedgerBroken where the row is not what its
+    ledger says (I15), AuthorityBusy when the lock was not had in time.
+    """
+    where, value = ("token_hash", token_hash) if token_hash else ("id", pk)
+    try:
+        row = _read(where, value, attempt_of, idempotency_key)
+        if row is not None and _head(row).get("seq") != row.seq:
+            row = _read(where, value, attempt_of, idempotency_key)
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+            raise AuthorityBusy from error
+        raise
+    if row is None:
+        return None
+    _check_fold(row)
+    clock = now or parse_clock(row.clock)
+    return LockedToken(
+        token=row,
+        at=max(clock, row.last_at),
+        suspended=not row.everyone_active,
+        redemptions={r.slot: r for r in (_redemption(row, each) for each in _rows(row.slots))},
+        attempt=_attempt(row.attempt_row),
+    )
+
+
+def _read(
+    where: str, value: Any, attempt_of: ServiceClient | None, idempotency_key: str
+) -> Any | None:
+    """Return the locked row as an OperationToken with the extra columns of `_statement`."""
+    key = OperationToken._meta.pk.get_db_prep_value(value, connection) if where == "id" else value
+    client = attempt_of.pk if attempt_of else None
+    client = OperationToken._meta.pk.get_db_prep_value(client, connection)
+    rows = OperationToken.objects.raw(_statement(where), [client, idempotency_key, key])
+    return next(iter(rows), None)
+
+
+def _statement(where: str) -> str:
+    aggregate, json_object, lock = _DIALECTS[connection.vendor]
+
+    def as_json(model: type[Redemption | RedemptionAttempt], alias: str) -> str:
+        names = [f.column for f in model._meta.concrete_fields if f.column != "operation_token_id"]
+        members = ", ".join(f"'{name}', {alias}.{name}" for name in names)
+        return f"{json_object}({members})"
+
+    redemption, attempt = as_json(Redemption, "r"), as_json(RedemptionAttempt, "a")
+    # Only names of tables, columns and functions are put in; every value is a parameter.
+    return f"""
+        SELECT t.*, {CLOCK_TEXT[connection.vendor]} AS clock,
+          (u.is_active AND x.is_active AND y.is_active AND coalesce(c.is_active, u.is_active))
+            AS everyone_active,
+          (SELECT l.entry FROM {LedgerEntry._meta.db_table} l
+            WHERE l.operation_token_id = t.id ORDER BY l.seq DESC LIMIT 1) AS head_entry,
+          (SELECT {aggregate}({redemption}) FROM {Redemption._meta.db_table} r
+            WHERE r.operation_token_id = t.id) AS slots,
+          (SELECT {attempt} FROM {RedemptionAttempt._meta.db_table} a
+            WHERE a.client_id = %s AND a.endpoint = 'redemptions' AND a.idempotency_key = %s)
+            AS attempt_row
+        FROM (SELECT * FROM {OperationToken._meta.db_table} WHERE {where} = %s {lock}) t
+        JOIN {User._meta.db_table} u ON u.id = t.user_id
+        JOIN {ServiceClient._meta.db_table} x ON x.id = t.executor_id
+        JOIN {OperationType._meta.db_table} y ON y.id = t.operation_type_id
+        LEFT JOIN {ServiceClient._meta.db_table} c ON c.id = t.client_id
+    """  # noqa: S608 - see above
+
+
+def _rows(value: Any) -> list[dict[str, Any]]:
+    """Return the JSON column as a list; SQLite hands it over as text."""
+    rows = json.loads(value) if isinstance(value, str) else value
+    return rows or []
+
+
+def _head(row: Any) -> dict[str, Any]:
+    head: dict[str, Any] = json.loads(row.head_entry) if row.head_entry else {}
+    return head
+
+
+def _check_fold(row: Any) -> None:
+    head = _head(row)
+    if (
+        not head
+        or head["seq"] != row.seq
+        or entry_hash(row.head_entry) != row.head_hash
+        or head["state"] != row.state()
+    ):
+        raise LedgerBroken
+
+
+def _instants(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: parse_clock(value) if name in _INSTANTS and value else value
+        for name, value in values.items()
+    }
+
+
+def _redemption(token: OperationToken, values: dict[str, Any]) -> Redemption:
+    return Redemption(operation_token=token, **_instants(values))
+
+
+def _attempt(value: Any) -> RedemptionAttempt | None:
+    values = json.loads(value) if isinstance(value, str) else value
+    if values is None:
+        return None
+    if isinstance(values["remaining"], str):
+        values["remaining"] = json.loads(values["remaining"])
+    return RedemptionAttempt(**_instants(values))

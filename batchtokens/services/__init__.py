@@ -1,0 +1,1 @@
+"""What can be done with operation tokens: a verb a module; the outermost opens the transaction."""

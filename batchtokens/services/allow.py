@@ -1,0 +1,120 @@
+"""May this person, through this trigger, have an operation token of this type now?
+
+It is read under the person's row lock, so that two issues cannot both fit under one cap.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
+
+from accounts.models import ServiceClient, User
+from accounts.tokens.access import Grant
+from batchtokens.errors import (
+    AuthenticationTooOld,
+    MandateLimitReached,
+    MetaScopeMissing,
+    OperationTypeUnknown,
+    SubjectTokenNotValid,
+    TriggerNotAllowed,
+)
+from batchtokens.models import OperationToken, OperationType
+from batchtokens.models.clock import DatabaseClock
+from batchtokens.services.issue import Draft
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """A locked person and the type that may be issued at `at`; `earlier` answers a retry."""
+
+    user: User
+    operation_type: OperationType
+    at: dt.datetime
+    live_mandates: int
+    live_total_minor: int
+    earlier: OperationToken | None
+
+    def check(self, draft: Draft) -> None:
+        """Raise MandateLimitReached if the draft would pass a cap of its type."""
+        kind = self.operation_type
+        if kind.max_live_mandates is not None and self.live_mandates >= kind.max_live_mandates:
+            raise MandateLimitReached(f"At most {kind.max_live_mandates} live mandates a person.")
+        if kind.max_total_minor is None:
+            return
+        total = draft.constraints.max_total
+        if total is None or total.currency != kind.max_total_currency:
+            raise MandateLimitReached(
+                f"This type needs a max_total in {kind.max_total_currency}.", pointer="/max_total"
+            )
+        if self.live_total_minor + total.minor > kind.max_total_minor:
+            raise MandateLimitReached("The live mandates' max_total would be too high.")
+
+
+def allow_operation(
+    *,
+    grant: Grant,
+    type_name: str,
+    trigger: ServiceClient | None,
+    idempotency_digest: str | None,
+    now: dt.datetime | None = None,
+) -> Allowance:
+    """Lock the person, then read the type, its caps' use and the answer to an earlier request.
+
+    `trigger` None is the built-in one, allowed for every type. Two statements; call it in a
+    transaction.
+    """
+    user = User.objects.select_for_update().filter(pk=grant.subject.pk, is_active=True).first()
+    if user is None:
+        raise SubjectTokenNotValid
+    kind = _types(user, trigger, idempotency_digest).filter(name=type_name).first()
+    if kind is None:
+        raise OperationTypeUnknown(pointer="/type")
+    at = now or kind.clock
+    if trigger is not None and not kind.is_trigger:
+        raise TriggerNotAllowed
+    if kind.meta_scope not in grant.scope:
+        raise MetaScopeMissing(f"The scope {kind.meta_scope} is needed.")
+    _check_authentication(kind, grant, at)
+    earlier = OperationToken.objects.get(pk=kind.earlier) if kind.earlier else None
+    return Allowance(user, kind, at, kind.live_mandates, kind.live_total, earlier)
+
+
+def _check_authentication(kind: OperationType, grant: Grant, at: dt.datetime) -> None:
+    if kind.max_authentication_age is None:
+        return
+    oldest = at - dt.timedelta(seconds=kind.max_authentication_age)
+    if grant.auth_time is None or grant.auth_time < oldest:
+        raise AuthenticationTooOld(f"Sign in again: at most {kind.max_authentication_age} s ago.")
+
+
+def _types(
+    user: User, trigger: ServiceClient | None, idempotency_digest: str | None
+) -> QuerySet[Any]:
+    live = (
+        OperationToken.objects.for_user(user)
+        .live(DatabaseClock())
+        .filter(type_name=OuterRef("name"))
+        .order_by()
+        .values("type_name")
+    )
+    links = OperationType.trigger_clients.through.objects.filter(
+        operationtype=OuterRef("pk"), serviceclient=trigger
+    )
+    earlier = OperationToken.objects.filter(idempotency_digest=idempotency_digest or "")
+    return (
+        OperationType.objects.active()
+        .select_related("executor")
+        .annotate(
+            clock=DatabaseClock(),
+            is_trigger=Exists(links),
+            live_mandates=Coalesce(Subquery(live.annotate(n=Count("pk")).values("n")), Value(0)),
+            live_total=Coalesce(
+                Subquery(live.annotate(n=Sum("max_total_minor")).values("n")), Value(0)
+            ),
+            earlier=Subquery(earlier.values("pk")),
+        )
+    )

@@ -1,0 +1,89 @@
+"""Operation types' schemas and templates: closed, without numbers, every leaf in the sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+import jsonschema
+from jsonschema import Draft202012Validator
+
+from batchtokens.errors import OperationTypeNotValid
+from batchtokens_verifier.errors import InvalidOperation
+
+_PLACEHOLDER = re.compile(r"\{([a-z0-9_.]+)\}")
+_LEAF_TYPES = frozenset({"string", "boolean"})
+
+
+def check_schema(schema: object) -> None:
+    """Raise OperationTypeNotValid unless `schema` is a closed object schema without numbers."""
+    if not isinstance(schema, Mapping) or schema.get("type") != "object":
+        raise OperationTypeNotValid("The schema describes an object.", pointer="/schema")
+    try:
+        Draft202012Validator.check_schema(dict(schema))
+    except jsonschema.SchemaError as error:
+        raise OperationTypeNotValid(error.message, pointer="/schema") from error
+    if "action" not in schema.get("required", []):
+        raise OperationTypeNotValid("The operation needs an action.", pointer="/schema/required")
+    list(leaves(schema))
+
+
+def leaves(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the dotted path of each leaf; raises OperationTypeNotValid where the schema is open."""
+    where = "/schema/" + path.replace(".", "/") if path else "/schema"
+    kind = schema.get("type", "string" if "const" in schema or "enum" in schema else None)
+    if kind == "object":
+        if schema.get("additionalProperties") is not False:
+            raise OperationTypeNotValid("additionalProperties is not false.", pointer=where)
+        for name, member in schema.get("properties", {}).items():
+            yield from leaves(member, f"{path}.{name}" if path else name)
+    elif kind == "array":
+        if not isinstance(schema.get("items"), Mapping):
+            raise OperationTypeNotValid("An array names its items.", pointer=where)
+        if schema["items"].get("type") not in _LEAF_TYPES:
+            raise OperationTypeNotValid("An array holds strings or booleans.", pointer=where)
+        yield path
+    elif kind in _LEAF_TYPES:
+        yield path
+    else:
+        raise OperationTypeNotValid("Only objects, arrays, strings and booleans.", pointer=where)
+
+
+def check_template(template: str, schema: Mapping[str, Any]) -> None:
+    """Raise OperationTypeNotValid unless the template shows every leaf, and nothing else.
+
+    A constant `action` is the type itself and need not be shown; an amount is shown as a whole.
+    """
+    shown = set(_PLACEHOLDER.findall(template))
+    properties = schema.get("properties", {})
+    known = {leaf for leaf in leaves(schema) if not leaf.startswith("amount.")}
+    known |= {"amount"} if "amount" in properties else set()
+    needed = known - ({"action"} if "const" in properties.get("action", {}) else set())
+    if missing := sorted(needed - shown):
+        raise OperationTypeNotValid(
+            f"The summary does not show: {', '.join(missing)}.", pointer="/summary"
+        )
+    if unknown := sorted(shown - known):
+        raise OperationTypeNotValid(
+            f"The summary names what the schema lacks: {', '.join(unknown)}.", pointer="/summary"
+        )
+
+
+def check_against_schema(schema: Mapping[str, Any], operation: Mapping[str, Any]) -> None:
+    """Raise InvalidOperation with the pointer of the first member that the schema refuses."""
+    errors = _validator(json.dumps(schema, sort_keys=True)).iter_errors(dict(operation))
+    first = min(errors, key=lambda error: [str(step) for step in error.absolute_path], default=None)
+    if first is not None:
+        pointer = "".join(f"/{step}" for step in first.absolute_path)
+        raise InvalidOperation(
+            f"It does not match the operation type's schema ({first.validator}).",
+            pointer=pointer,
+        )
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads(schema))

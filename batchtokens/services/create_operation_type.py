@@ -1,0 +1,140 @@
+"""Create an operation type, or its next version: one that has issued a token never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts.models import ServiceClient
+from accounts.scopes import REDEEM, TOKEN_EXCHANGE
+from batchtokens.errors import ConsentModeNotSupported, OperationTypeNotValid
+from batchtokens.models import ConsentMode, OperationToken, OperationType
+from batchtokens.services.check_operation_type import check_schema, check_template
+from batchtokens_verifier.constraints import Amount
+
+REQUIRED = frozenset({"name", "meta_scope", "scope", "executor", "schema", "summary"})
+OPTIONAL = frozenset(
+    {
+        "trigger_clients",
+        "consent",
+        "max_lifetime_days",
+        "max_live_mandates",
+        "max_total",
+        "max_authentication_age",
+    }
+)
+
+
+def create_operation_type(*, definition: Mapping[str, Any]) -> OperationType:
+    """Create or update by name; the same definition again changes nothing.
+
+    Raises OperationTypeNotValid with the pointer of the offending member.
+    """
+    _check_members(definition)
+    check_schema(definition["schema"])
+    check_template(definition["summary"], definition["schema"])
+    with transaction.atomic(durable=True):
+        values = _values(definition)
+        triggers = [
+            _client(name, f"/trigger_clients/{position}", TOKEN_EXCHANGE)
+            for position, name in enumerate(definition.get("trigger_clients", []))
+        ]
+        current = (
+            OperationType.objects.current()
+            .select_for_update()
+            .filter(name=definition["name"])
+            .first()
+        )
+        kind = _store(current, definition["name"], values)
+        kind.trigger_clients.set(triggers)
+        return kind
+
+
+def switch_operation_type(*, name: str, is_active: bool) -> int:
+    """Switch every version of a type; off stops new tokens and every run of those that are out."""
+    return OperationType.objects.filter(name=name).update(is_active=is_active)
+
+
+def _check_members(definition: Mapping[str, Any]) -> None:
+    if missing := sorted(REQUIRED - definition.keys()):
+        raise OperationTypeNotValid(f"It lacks: {', '.join(missing)}.", pointer=f"/{missing[0]}")
+    if unknown := sorted(definition.keys() - REQUIRED - OPTIONAL):
+        raise OperationTypeNotValid(f"Unknown: {', '.join(unknown)}.", pointer=f"/{unknown[0]}")
+    for name in ("name", "meta_scope", "scope", "executor", "summary"):
+        if not isinstance(definition[name], str) or not definition[name]:
+            raise OperationTypeNotValid("A text is needed.", pointer=f"/{name}")
+    _check_options(definition)
+
+
+def _check_options(definition: Mapping[str, Any]) -> None:
+    mode = definition.get("consent", ConsentMode.SCOPE)
+    if mode != ConsentMode.SCOPE:
+        raise ConsentModeNotSupported(
+            "Only the consent mode scope is offered so far.", pointer="/consent"
+        )
+    for name in ("max_lifetime_days", "max_live_mandates", "max_authentication_age"):
+        value = definition.get(name, 1)
+        if type(value) is not int or value < 1:
+            raise OperationTypeNotValid("A positive whole number is needed.", pointer=f"/{name}")
+    triggers = definition.get("trigger_clients", [])
+    if not isinstance(triggers, list) or not all(isinstance(name, str) for name in triggers):
+        raise OperationTypeNotValid("A list of client names is needed.", pointer="/trigger_clients")
+
+
+def _values(definition: Mapping[str, Any]) -> dict[str, Any]:
+    executor = _client(definition["executor"], "/executor", REDEEM)
+    if not executor.audience:
+        raise OperationTypeNotValid("The executor has no audience.", pointer="/executor")
+    total = definition.get("max_total")
+    cap = Amount.parse(total, "/max_total") if total is not None else None
+    return {
+        "meta_scope": definition["meta_scope"],
+        "scope": definition["scope"],
+        "executor": executor,
+        "consent": definition.get("consent", ConsentMode.SCOPE),
+        "schema": definition["schema"],
+        "summary_template": definition["summary"],
+        "max_lifetime_days": definition.get("max_lifetime_days", 366),
+        "max_live_mandates": definition.get("max_live_mandates"),
+        "max_total_minor": cap.minor if cap else None,
+        "max_total_currency": cap.currency if cap else "",
+        "max_authentication_age": definition.get("max_authentication_age"),
+    }
+
+
+def _client(name: str, pointer: str, scope: str) -> ServiceClient:
+    client = ServiceClient.objects.filter(client_id=name).first()
+    if client is None:
+        raise OperationTypeNotValid(f"There is no service client {name}.", pointer=pointer)
+    if scope not in client.scopes:
+        raise OperationTypeNotValid(f"{name} lacks the scope {scope}.", pointer=pointer)
+    return client
+
+
+def _store(current: OperationType | None, name: str, values: dict[str, Any]) -> OperationType:
+    if current is None:
+        return _create(OperationType(name=name, **values))
+    if all(getattr(current, field) == value for field, value in values.items()):
+        return current
+    if OperationToken.objects.filter(operation_type=current).exists():
+        OperationType.objects.filter(pk=current.pk).update(is_current=False)
+        version = current.version + 1
+        return _create(
+            OperationType(name=name, version=version, is_active=current.is_active, **values)
+        )
+    for field, value in values.items():
+        setattr(current, field, value)
+    return _create(current)
+
+
+def _create(kind: OperationType) -> OperationType:
+    try:
+        kind.full_clean(exclude=["schema"])
+    except ValidationError as error:
+        name, texts = next(iter(error.message_dict.items()))
+        raise OperationTypeNotValid(texts[0], pointer=f"/{name}") from error
+    kind.save()
+    return kind

@@ -1,0 +1,102 @@
+"""Deliver one claimed run to its executor over HTTP, signed by Standard Webhooks (DESIGN §5.3).
+
+No transaction is open meanwhile, and nothing of the answer is believed but its status and its code.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+
+import httpx
+from django.conf import settings
+from standardwebhooks import Webhook
+
+from accounts.crypto import open_sealed
+from accounts.errors import SealBroken
+from batchtokens.models import QueuedRun, RunState
+from batchtokens.services.dispatch import Outcome, finish_run
+from batchtokens.services.enqueue import seal_context
+from batchtokens.services.record_refusal import record_refusal
+
+# 4xx that ask for another try; every other 4xx is the executor's last word.
+RETRIED = frozenset({408, 425, 429})
+LONGEST_ANSWER = 64 * 1024
+_CODE = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
+NOT_VALID = "queued_run_not_valid"
+NOT_REACHED = "executor_unavailable"
+
+
+def deliver_run(run: QueuedRun, *, http: httpx.Client) -> Outcome:
+    """Send the run, store what became of it, and record a final refusal once."""
+    outcome = _send(run, http)
+    mine = finish_run(run, outcome)
+    if mine and outcome.state == RunState.DEAD:
+        executor = run.operation_token.executor
+        record_refusal(outcome.code, by=executor, correlation=f"{run.webhook_id}.{run.attempts}")
+    return outcome
+
+
+def _send(run: QueuedRun, http: httpx.Client) -> Outcome:
+    executor = run.operation_token.executor
+    try:
+        body, secret = _body(run), executor.delivery_secret()
+    except SealBroken:
+        return Outcome(RunState.DEAD, NOT_VALID)
+    headers = _headers(run, body, secret)
+    try:
+        with http.stream("POST", executor.delivery_url, content=body, headers=headers) as response:
+            return _outcome(response.status_code, _read(response))
+    except httpx.HTTPError:
+        return Outcome(RunState.PENDING, NOT_REACHED)
+
+
+def _body(run: QueuedRun) -> bytes:
+    context = seal_context(run.operation_token.public_id, run.occurrence)
+    opened = json.loads(open_sealed(bytes(run.sealed), context=context))
+    return json.dumps({**opened, "occurrence": run.occurrence, "attempt": run.attempts}).encode()
+
+
+def _headers(run: QueuedRun, body: bytes, secret: str) -> dict[str, str]:
+    now = dt.datetime.now(dt.UTC)
+    return {
+        "content-type": "application/json",
+        "webhook-id": run.webhook_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(run.webhook_id, now, body.decode()),
+    }
+
+
+def _read(response: httpx.Response) -> bytes:
+    """Read at most LONGEST_ANSWER bytes; the rest is of no interest."""
+    content = b""
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > LONGEST_ANSWER:
+            break
+    return content[:LONGEST_ANSWER]
+
+
+def _outcome(status: int, content: bytes) -> Outcome:
+    if status == httpx.codes.OK:
+        return Outcome(RunState.DONE)
+    final = 400 <= status < 500 and status not in RETRIED
+    return Outcome(RunState.DEAD if final else RunState.PENDING, _code(content, status))
+
+
+def _code(content: bytes, status: int) -> str:
+    """Return the answer's problem code where it looks like one, else the status."""
+    try:
+        problem = json.loads(content)
+    except ValueError:
+        problem = None
+    code = problem.get("code") if isinstance(problem, dict) else None
+    return code if isinstance(code, str) and _CODE.match(code) else f"http_{status}"
+
+
+def delivery_client() -> httpx.Client:
+    """Return a client for deliveries: short timeouts, no redirects, no proxy of the environment."""
+    return httpx.Client(
+        timeout=settings.DELIVERY_TIMEOUT.total_seconds(), follow_redirects=False, trust_env=False
+    )

@@ -1,0 +1,96 @@
+"""Hand due runs to workers and keep what became of them.
+
+A run is in one worker's hands until its lease ends.
+Waiting for a lock is never needed: rows that another worker is claiming are skipped (PostgreSQL),
+or the transaction is the only writer (SQLite).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from random import SystemRandom
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from batchtokens.models import QueuedRun, RunState
+from batchtokens.models.clock import database_now
+from batchtokens_verifier.errors import OperationHeld, OutsideValidity
+
+LONGEST_WAIT = dt.timedelta(hours=1)
+_JITTER = SystemRandom()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one delivery: done, dead, or pending again; `code` says why not done."""
+
+    state: RunState
+    code: str = ""
+
+
+def claim_runs(*, owner: str, limit: int, now: dt.datetime | None = None) -> list[QueuedRun]:
+    """Lease up to `limit` due runs to `owner`, each with the number of its next attempt.
+
+    Held operations' runs stay where they are until their window closes.
+    """
+    with transaction.atomic(durable=True):
+        clock = now or database_now()
+        set_aside_closed(clock)
+        skip = connection.features.has_select_for_update_skip_locked
+        runs = list(
+            QueuedRun.objects.claimable(clock)
+            .filter(operation_token__holds=[])
+            .select_for_update(skip_locked=skip, of=("self",) if skip else ())
+            .select_related("operation_token__executor")
+            .order_by("next_attempt_at")[:limit]
+        )
+        for run in runs:
+            run.state, run.lease_owner = RunState.LEASED, owner
+            run.leased_until = clock + settings.DELIVERY_LEASE
+            run.attempts += 1
+        QueuedRun.objects.bulk_update(runs, ["state", "lease_owner", "leased_until", "attempts"])
+        return runs
+
+
+def set_aside_closed(now: dt.datetime) -> int:
+    """Mark runs dead whose window closed undelivered; held ones with the hold's code."""
+    late = QueuedRun.objects.filter(
+        # The first bound is implied by the second, and lets the index of pending runs serve.
+        state=RunState.PENDING,
+        next_attempt_at__lte=now,
+        closes_at__lt=now,
+    )
+    held = late.exclude(operation_token__holds=[]).update(
+        state=RunState.DEAD, code=OperationHeld.code, finished_at=now
+    )
+    return held + late.update(state=RunState.DEAD, code=OutsideValidity.code, finished_at=now)
+
+
+def finish_run(run: QueuedRun, outcome: Outcome, *, now: dt.datetime | None = None) -> bool:
+    """Store the outcome if this attempt still has the lease; tell whether it had."""
+    with transaction.atomic(durable=True):
+        clock = now or database_now()
+        mine = QueuedRun.objects.filter(
+            pk=run.pk, state=RunState.LEASED, lease_owner=run.lease_owner, attempts=run.attempts
+        )
+        return bool(mine.update(leased_until=None, lease_owner="", **_fields(run, outcome, clock)))
+
+
+def _fields(run: QueuedRun, outcome: Outcome, now: dt.datetime) -> dict[str, object]:
+    if outcome.state != RunState.PENDING:
+        return {"state": outcome.state, "code": outcome.code, "finished_at": now}
+    again = now + backoff(run.attempts)
+    if again > run.closes_at:
+        code = outcome.code or OutsideValidity.code
+        return {"state": RunState.DEAD, "code": code, "finished_at": now}
+    return {"state": RunState.PENDING, "code": outcome.code, "next_attempt_at": again}
+
+
+def backoff(attempts: int) -> dt.timedelta:
+    """Return the wait after that many attempts: doubling from DELIVERY_BACKOFF, with jitter."""
+    longest: dt.timedelta = min(
+        settings.DELIVERY_BACKOFF * 2 ** min(attempts - 1, 16), LONGEST_WAIT
+    )
+    return min(doubled, LONGEST_WAIT) * _JITTER.uniform(0.5, 1)

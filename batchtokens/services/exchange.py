@@ -1,0 +1,147 @@
+"""Exchange a person's access token for an operation token (RFC 8693, DESIGN §5.2).
+
+One subject token buys at most one operation token of a type.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from accounts.crypto import open_sealed
+from accounts.errors import AccountsError
+from accounts.models import ServiceClient, User
+from accounts.scopes import TOKEN_EXCHANGE
+from accounts.services.verify_access_token import verify_access_token
+from accounts.tokens.access import Grant
+from batchtokens.errors import (
+    ScopeNotOfType,
+    SubjectTokenNotValid,
+    SubjectTokenSpent,
+    TargetNotValid,
+    TriggerNotAllowed,
+)
+from batchtokens.models import OperationToken
+from batchtokens.services.allow import Allowance, allow_operation
+from batchtokens.services.issue import Issued, Origin, draft_operation, issue_operation_token
+from batchtokens_verifier.canonical import b64url
+from batchtokens_verifier.errors import IdempotencyMismatch, InvalidConstraints, VerificationError
+
+KEPT_FOR_RETRIES = dt.timedelta(hours=24)
+_GRANTED_MEMBERS = frozenset({"type", "actions", "locations", "operation"})
+_REFUSED_MEMBERS = frozenset({"identifier", "redemption", "consent"})
+
+
+@dataclass(frozen=True)
+class ExchangeRequest:
+    """The parameters of one exchange, parsed. `details`: the one authorization_details element."""
+
+    subject_token: str = field(repr=False)
+    target: str
+    scope: str
+    details: Mapping[str, Any]
+    idempotency_key: str = ""
+
+    def digest(self) -> str:
+        """Return what a retry must repeat; the subject token enters as its own digest."""
+        subject = _digest(self.subject_token)
+        return _digest(json.dumps([subject, self.target, self.scope, self.details], sort_keys=True))
+
+
+def exchange_access_token(
+    *, by: ServiceClient, request: ExchangeRequest, now: dt.datetime | None = None
+) -> Issued:
+    """Issue what the person's token and the type allow, or to a retry the same token again.
+
+    Five statements on PostgreSQL, the client's authentication among them.
+    """
+    if TOKEN_EXCHANGE not in by.granted_scopes:
+        raise TriggerNotAllowed("The client lacks the scope token_exchange.")
+    grant = _verify_subject(by, request.subject_token)
+    type_name = _check_members(request.details)
+    key = _digest(f"{by.client_id}|{request.idempotency_key}") if request.idempotency_key else None
+    try:
+        with transaction.atomic(durable=True):
+            allowance = allow_operation(
+                grant=grant, type_name=type_name, trigger=by, idempotency_digest=key, now=now
+            )
+            if allowance.earlier is not None:
+                return _repeat(allowance.earlier, request, at=allowance.at)
+            return _issue(by, request, allowance=allowance, grant=grant, key=key)
+    except IntegrityError as error:
+        raise SubjectTokenSpent from error
+
+
+def _verify_subject(by: ServiceClient, token: str) -> Grant:
+    audiences = [settings.ISSUER_URL, *([by.audience] if by.audience else [])]
+    try:
+        grant = verify_access_token(token, audience=audiences)
+    except (AccountsError, VerificationError) as error:
+        raise SubjectTokenNotValid from error
+    if not isinstance(grant.subject, User):
+        raise SubjectTokenNotValid
+    return grant
+
+
+def _check_members(details: Mapping[str, Any]) -> str:
+    for name in sorted(_REFUSED_MEMBERS & details.keys()):
+        raise InvalidConstraints("The authority fills it in.", pointer=f"/{name}")
+    if not isinstance(details.get("type"), str):
+        raise InvalidConstraints("It is missing or not a string.", pointer="/type")
+    return str(details["type"])
+
+
+def _issue(
+    by: ServiceClient,
+    request: ExchangeRequest,
+    *,
+    allowance: Allowance,
+    grant: Grant,
+    key: str | None,
+) -> Issued:
+    kind = allowance.operation_type
+    audience = kind.executor.audience or ""
+    if request.target != audience:
+        raise TargetNotValid
+    if request.scope != kind.scope:
+        raise ScopeNotOfType
+    for name, granted in (("actions", [kind.scope]), ("locations", [audience])):
+        if request.details.get(name, granted) != granted:
+            raise InvalidConstraints("It is not the operation type's.", pointer=f"/{name}")
+    draft = draft_operation(
+        kind,
+        operation=request.details.get("operation"),
+        constraints={k: v for k, v in request.details.items() if k not in _GRANTED_MEMBERS},
+        at=allowance.at,
+    )
+    allowance.check(draft)
+    origin = Origin(
+        subject_digest=_digest(grant.jti),
+        idempotency_digest=key,
+        request_digest=request.digest() if key else "",
+        keep_until=allowance.at + KEPT_FOR_RETRIES if key else None,
+    )
+    return issue_operation_token(
+        draft=draft, user=allowance.user, client=by, at=allowance.at, origin=origin
+    )
+
+
+def _repeat(earlier: OperationToken, request: ExchangeRequest, *, at: dt.datetime) -> Issued:
+    sealed, until = earlier.sealed_token, earlier.sealed_until
+    if earlier.request_digest != request.digest():
+        raise IdempotencyMismatch
+    if sealed is None or until is None or at >= until:
+        raise SubjectTokenSpent
+    token = open_sealed(bytes(sealed), context=f"issued:{earlier.public_id}")
+    return Issued(token=token.decode(), row=earlier)
+
+
+def _digest(text: str) -> str:
+    return b64url(hashlib.sha256(text.encode()).digest())

@@ -1,0 +1,74 @@
+"""Hold an operation, or lift a hold: only its setter's kind may, staff also a client's (I16)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from django.db import transaction
+
+from batchtokens.errors import HoldNotAllowed, OperationFinal, OperationNotFound
+from batchtokens.models import (
+    STATE_FIELDS,
+    EntryKind,
+    HoldKind,
+    OperationToken,
+    Status,
+    chain_entry,
+)
+from batchtokens.models.locking import LockedToken, lock_operation_token
+from batchtokens.models.writing import change, insertion, write_together
+
+_ENDED = frozenset({Status.CANCELLED, Status.COMPLETED, Status.EXPIRED})
+LIFTS: dict[HoldKind, tuple[HoldKind, ...]] = {
+    HoldKind.USER: (HoldKind.USER,),
+    HoldKind.CLIENT: (HoldKind.CLIENT,),
+    HoldKind.STAFF: (HoldKind.STAFF, HoldKind.CLIENT),
+    HoldKind.SYSTEM: (HoldKind.SYSTEM,),
+}
+
+
+def hold_operation(
+    *, operation_id: uuid.UUID, by: HoldKind, reason: str = "", now: dt.datetime | None = None
+) -> OperationToken:
+    """Stop new runs until the hold is lifted; holding twice by one kind changes nothing."""
+    with transaction.atomic(durable=True):
+        locked = lock_live(operation_id, now)
+        if by in locked.token.holds:
+            return locked.token
+        locked.token.holds = sorted([*locked.token.holds, by.value])
+        return record(locked, EntryKind.HELD, data={"by": by.value}, note=reason)
+
+
+def resume_operation(
+    *, operation_id: uuid.UUID, by: HoldKind, reason: str = "", now: dt.datetime | None = None
+) -> OperationToken:
+    """Lift what `by` may lift. Raises HoldNotAllowed where nothing of that kind holds it."""
+    with transaction.atomic(durable=True):
+        locked = lock_live(operation_id, now)
+        lifted = [kind for kind in LIFTS[by] if kind in locked.token.holds]
+        if not lifted:
+            raise HoldNotAllowed("No hold of this kind is set.")
+        locked.token.holds = [kind for kind in locked.token.holds if kind not in lifted]
+        data = {"by": by.value, "lifted": sorted(kind.value for kind in lifted)}
+        return record(locked, EntryKind.RESUMED, data=data, note=reason)
+
+
+def lock_live(operation_id: uuid.UUID, now: dt.datetime | None) -> LockedToken:
+    """Lock an operation that has not ended. Raises OperationNotFound or OperationFinal."""
+    locked = lock_operation_token(pk=operation_id, now=now)
+    if locked is None:
+        raise OperationNotFound
+    if locked.token.status_at(locked.at) in _ENDED:
+        raise OperationFinal
+    return locked
+
+
+def record(
+    locked: LockedToken, kind: EntryKind, *, data: dict[str, Any], note: str
+) -> OperationToken:
+    """Write the changed row and its ledger entry together."""
+    entry = chain_entry(locked.token, kind, at=locked.at, data=data, note=note)
+    write_together(insertion(entry), change(locked.token, STATE_FIELDS))
+    return locked.token

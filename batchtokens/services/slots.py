@@ -1,0 +1,120 @@
+"""Choose the slot that a redemption takes, from a locked row: decisions, nothing is written."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from batchtokens.models import Redemption, RedemptionAttempt, RedemptionStatus
+from batchtokens.models.locking import LockedToken
+from batchtokens_verifier.claims import OperationTokenClaims
+from batchtokens_verifier.constraints import (
+    Amount,
+    Constraints,
+    Remaining,
+    Slot,
+    Use,
+    check_limits,
+    plan_slots,
+    resolve_amount,
+)
+from batchtokens_verifier.errors import (
+    OperationHeld,
+    OperationMismatch,
+    OperationRevoked,
+    OutsideValidity,
+    SlotAlreadyRedeemed,
+)
+from batchtokens_verifier.policy import check_validity
+
+_FREE = frozenset({RedemptionStatus.RELEASED, RedemptionStatus.IN_DOUBT})
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The slot to take, at which amount; `former` is its row where it was taken before."""
+
+    slot: str
+    amount: Amount
+    counts_at: dt.datetime
+    remaining: Remaining
+    former: Redemption | None
+
+
+def check_allowed(locked: LockedToken) -> None:
+    """Raise unless the operation may run now: not cancelled, nobody switched off, no hold."""
+    if locked.token.cancelled_at is not None:
+        raise OperationRevoked
+    if locked.suspended or locked.token.holds:
+        raise OperationHeld
+
+
+def may_proceed(locked: LockedToken, redemption: Redemption, attempt: RedemptionAttempt) -> bool:
+    """Tell whether the attempt still permits: its lease runs, nothing stopped it since (I6)."""
+    return (
+        redemption.status_at(locked.at) == RedemptionStatus.RESERVED
+        and redemption.attempt == attempt.attempt
+        and locked.token.cancelled_at is None
+        and not locked.suspended
+        and not locked.token.holds
+    )
+
+
+def claim_slot(
+    locked: LockedToken,
+    claims: OperationTokenClaims,
+    *,
+    presented: Amount | None,
+    occurrence: str | None,
+) -> Claim:
+    """Return the named or earliest open slot that is free, within every limit.
+
+    Raises OutsideValidity, SlotAlreadyRedeemed, LimitExceeded, OperationMismatch or
+    UnresolvedConstraint.
+    """
+    check_validity(claims, locked.at)
+    limits = claims.constraints
+    amount = resolve_amount(claims.operation, limits, presented)
+    slot, former = _choose(locked, _open_slots(limits, locked.at, occurrence), amount, occurrence)
+    counts_at = plan_slots(limits).counts_at(slot, locked.at)
+    if former is not None and former.status_at(locked.at) == RedemptionStatus.IN_DOUBT:
+        counts_at = former.counts_at
+    others = (r for r in locked.redemptions.values() if r.slot != slot.name)
+    remaining = check_limits(limits, tuple(_uses(others)), Use(counts_at, amount))
+    return Claim(slot.name, amount, counts_at, remaining, former)
+
+
+def _open_slots(limits: Constraints, at: dt.datetime, occurrence: str | None) -> tuple[Slot, ...]:
+    plan = plan_slots(limits)
+    if occurrence is not None:
+        plan.named(occurrence)
+    slots = tuple(s for s in plan.open_at(at) if occurrence in (None, s.name))
+    if not slots:
+        raise OutsideValidity("No slot is open now.")
+    return slots
+
+
+def _choose(
+    locked: LockedToken, slots: tuple[Slot, ...], amount: Amount, occurrence: str | None
+) -> tuple[Slot, Redemption | None]:
+    """Take the first slot that is new, or released or in doubt at this amount.
+
+    A redemption id has one amount for ever (I16).
+    """
+    for slot in slots:
+        former = locked.redemptions.get(slot.name)
+        if former is None:
+            return slot, None
+        if former.status_at(locked.at) in _FREE:
+            if former.amount == amount:
+                return slot, former
+            if occurrence is not None:
+                raise OperationMismatch("The slot was redeemed at another amount before.")
+    raise SlotAlreadyRedeemed(redemption_id=locked.redemptions[slots[0].name].pk)
+
+
+def _uses(redemptions: Iterable[Redemption]) -> Iterable[Use]:
+    for redemption in redemptions:
+        if redemption.status != RedemptionStatus.RELEASED:
+            yield Use(redemption.counts_at, redemption.amount)
