@@ -37,7 +37,7 @@ class FoldedField(TextField):
         options.pop("editable", None)
         return name, path, args, options | {"source": self.source}
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> str:  # noqa: FBT001 - Django's signature
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
         """Fold the source at each save."""
         folded = fold(getattr(model_instance, self.source))
         setattr(model_instance, self.attname, folded)

@@ -1,11 +1,13 @@
 """End signed-in places: one by its person or its token, or many by an operator."""
 
+import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.ids import public_id
 from accounts.models import EndReason, Outcome, RequestContext, SecurityEvent, SessionFamily, User
 from accounts.models.session_family import SessionFamilyQuerySet
 from accounts.services.record_event import NOWHERE, record_event
@@ -17,7 +19,7 @@ BATCH = 500
 
 def end_session(
     *,
-    family: SessionFamily,
+    family_id: uuid.UUID,
     by: User,
     reason: EndReason = EndReason.LOGOUT,
     context: RequestContext = NOWHERE,
@@ -26,10 +28,11 @@ def end_session(
     """End one place of a person's own; False if there was none or it had ended."""
     now = now or timezone.now()
     with transaction.atomic(durable=True):
-        own = SessionFamily.objects.filter(pk=family.pk, user=by)
+        own = SessionFamily.objects.filter(pk=family_id, user=by)
         ended = own.end(reason=reason, now=now) == 1
         if ended:
-            data = {"session": family.public_id, "reason": reason.value}
+            session = public_id(SessionFamily.public_prefix, family_id)
+            data = {"session": session, "reason": reason.value}
             record_event(code="session_ended", user=by, data=data, context=context, now=now)
     return ended
 
@@ -46,7 +49,7 @@ def end_session_of_token(
     except TokenNotValid:
         return False
     family = SessionFamily.objects.select_related("user").filter(pk=claims.family_id).first()
-    return family is not None and end_session(family=family, by=family.user, context=context)
+    return family is not None and end_session(family_id=family.pk, by=family.user, context=context)
 
 
 def end_sessions(

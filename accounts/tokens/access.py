@@ -35,6 +35,16 @@ class Grant:
     jti: str = ""
     expires_at: datetime | None = None
 
+    @property
+    def sub(self) -> str:
+        """Name the subject as tokens do: a person by id, a client by its name."""
+        return self.subject.public_id if isinstance(self.subject, User) else self.client_id
+
+    @property
+    def scope_text(self) -> str:
+        """Write the scope as tokens do."""
+        return format_scope(self.scope)
+
 
 class AccessToken(Token):
     """The wire form, on SimpleJWT's token class."""

@@ -69,7 +69,7 @@ class KeyRingBackend(TokenBackend):
         claims = {name: value for name, value in payload.items() if name != _TOKEN_TYPE}
         return sign(claims, purpose=self.purpose).token
 
-    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - SimpleJWT's signature
+    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
         """Verify a token and return its claims; unverified ones are never handed out.
 
         Raises TokenBackendError, whatever was wrong.

@@ -1,0 +1,146 @@
+"""How a request says who it is: a bearer token, HTTP Basic or an API key; exactly one of them."""
+
+import base64
+import binascii
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from django.conf import settings
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from accounts.errors import InvalidClient, SeveralCredentials
+from accounts.models import RequestContext, ServiceClient, User
+from accounts.services.authenticate_client import authenticate_api_key, authenticate_client
+from accounts.services.verify_access_token import verify_access_token
+from accounts.tokens.access import Grant
+
+API_KEY_HEADER = "X-API-Key"
+
+
+class Credential(NamedTuple):
+    """What a request presented: the scheme in lower case, and the rest."""
+
+    scheme: str
+    value: str
+
+
+def presented_credential(request: Request | HttpRequest) -> Credential | None:
+    """Return the request's one credential, None if it has none.
+
+    Raises SeveralCredentials: of two, one could be vouched for and the other used.
+    """
+    authorization = request.headers.get("Authorization", "").strip()
+    api_key = request.headers.get(API_KEY_HEADER, "")
+    if authorization and api_key:
+        raise SeveralCredentials
+    if api_key:
+        return Credential("api-key", api_key)
+    scheme, _, value = authorization.partition(" ")
+    return Credential(scheme.lower(), value) if authorization else None
+
+
+def bearer_token(request: Request | HttpRequest) -> str | None:
+    """Return the bearer token as it was sent (RFC 6750 section 2.1)."""
+    credential = presented_credential(request)
+    return credential.value if credential and credential.scheme == "bearer" else None
+
+
+def basic_credentials(request: Request | HttpRequest) -> tuple[str, str] | None:
+    """Return client id and secret of HTTP Basic (RFC 6749 section 2.3.1, RFC 7617).
+
+    Raises InvalidClient for what cannot be read.
+    """
+    credential = presented_credential(request)
+    if credential is None or credential.scheme != "basic":
+        return None
+    try:
+        text = base64.b64decode(credential.value, validate=True).decode()
+    except (binascii.Error, UnicodeError) as error:
+        raise InvalidClient from error
+    client_id, colon, secret = text.partition(":")
+    if not colon:
+        raise InvalidClient
+    return unquote(client_id), unquote(secret)
+
+
+def context_of(request: Request | HttpRequest) -> RequestContext:
+    """Return where the request came from, as the middleware has put it there."""
+    context = getattr(request, "context", None)
+    return context if isinstance(context, RequestContext) else RequestContext()
+
+
+def grant_of(request: Request) -> Grant | None:
+    """Return what the request's credential grants, None if it has no credential of ours."""
+    auth: object = request.auth
+    return auth if isinstance(auth, Grant) else None
+
+
+class BearerAuthentication(BaseAuthentication):
+    """An access token of a person or a service client, for this API."""
+
+    def authenticate(self, request: Request) -> tuple[User | ServiceClient, Grant] | None:
+        """Return the token's holder and what it grants.
+
+        Raises TokenNotValid.
+        """
+        token = bearer_token(request)
+        if token is None:
+            return None
+        grant = verify_access_token(token)
+        return grant.subject, grant
+
+    def authenticate_header(self, request: Request) -> str:
+        """Name the scheme, so that refusals are 401 (RFC 6750 section 3)."""
+        return 'Bearer realm="authproject"'
+
+
+class ClientBasicAuthentication(BaseAuthentication):
+    """A service client's id and secret."""
+
+    def authenticate(self, request: Request) -> tuple[ServiceClient, Grant] | None:
+        """Return the client and what its secret opens.
+
+        Raises InvalidClient.
+        """
+        credentials = basic_credentials(request)
+        if credentials is None:
+            return None
+        client_id, secret = credentials
+        client = authenticate_client(
+            client_id=client_id, client_secret=secret, context=context_of(request)
+        )
+        return client, _grant_to(client)
+
+    def authenticate_header(self, request: Request) -> str:
+        """Name the scheme."""
+        return 'Basic realm="authproject", charset="UTF-8"'
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """A service client's API key alone."""
+
+    def authenticate(self, request: Request) -> tuple[ServiceClient, Grant] | None:
+        """Return the client and what its key opens.
+
+        Raises InvalidClient.
+        """
+        credential = presented_credential(request)
+        if credential is None or credential.scheme != "api-key":
+            return None
+        client = authenticate_api_key(key=credential.value, context=context_of(request))
+        return client, _grant_to(client)
+
+    def authenticate_header(self, request: Request) -> str:
+        """Name the header."""
+        return f'ApiKey realm="authproject", header="{API_KEY_HEADER}"'
+
+
+def _grant_to(client: ServiceClient) -> Grant:
+    return Grant(
+        subject=client,
+        scope=client.granted_scopes,
+        client_id=client.client_id,
+        audience=settings.ISSUER_URL,
+    )

@@ -1,0 +1,115 @@
+"""Accounts over JSON, under /api/v1/."""
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api.authentication import BearerAuthentication, context_of, grant_of
+from accounts.api.permissions import HasScope, IsUser
+from accounts.api.requests import validated
+from accounts.api.serializers import (
+    GrantOutput,
+    LogOutInput,
+    RefreshInput,
+    RegisterInput,
+    SignInInput,
+    TokenPairOutput,
+    UserOutput,
+    VerifyInput,
+)
+from accounts.models import User
+from accounts.services.log_out import log_out
+from accounts.services.refresh_session import refresh_session
+from accounts.services.register_user import register_user
+from accounts.services.sign_in import sign_in
+from accounts.services.verify_access_token import verify_access_token
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+MAX_IDEMPOTENCY_KEY = 255
+
+
+class PublicView(APIView):
+    """An address that needs no credential: the body says who asks."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+class RegisterView(PublicView):
+    @extend_schema(request=RegisterInput, responses={201: UserOutput}, tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """Make an account."""
+        user = register_user(**validated(RegisterInput, request), context=context_of(request))
+        return Response(UserOutput(user).data, status=201)
+
+
+class SignInView(PublicView):
+    @extend_schema(request=SignInInput, responses=TokenPairOutput, tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """Sign in with username and password."""
+        pair = sign_in(**validated(SignInInput, request), context=context_of(request))
+        return Response(TokenPairOutput(pair).data)
+
+
+class RefreshView(PublicView):
+    @extend_schema(
+        request=RefreshInput,
+        responses=TokenPairOutput,
+        parameters=[OpenApiParameter(IDEMPOTENCY_KEY, str, OpenApiParameter.HEADER)],
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        """Exchange a refresh token for a new pair."""
+        pair = refresh_session(
+            token=validated(RefreshInput, request)["refresh"],
+            idempotency_key=idempotency_key(request),
+            context=context_of(request),
+        )
+        return Response(TokenPairOutput(pair).data)
+
+
+class VerifyView(PublicView):
+    @extend_schema(request=VerifyInput, responses=GrantOutput, tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """Tell what an access token for this API grants."""
+        grant = verify_access_token(validated(VerifyInput, request)["token"])
+        return Response(GrantOutput(grant).data)
+
+
+class LogOutView(APIView):
+    authentication_classes = (BearerAuthentication,)
+    permission_classes = (AllowAny,)
+
+    @extend_schema(request=LogOutInput, responses={204: None}, tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """End the session of the refresh token in the body, or of the bearer token."""
+        refresh = validated(LogOutInput, request)["refresh"]
+        log_out(grant=grant_of(request), refresh=refresh, context=context_of(request))
+        return Response(status=204)
+
+
+class MeView(APIView):
+    authentication_classes = (BearerAuthentication,)
+    permission_classes = (IsUser, HasScope("profile"))
+
+    @extend_schema(responses=UserOutput, tags=["me"])
+    def get(self, request: Request) -> Response:
+        """Say who you are."""
+        return Response(UserOutput(signed_in_user(request)).data)
+
+
+def signed_in_user(request: Request) -> User:
+    """Return the person whom IsUser has let pass."""
+    user: object = request.user
+    if not isinstance(user, User):
+        raise NotAuthenticated
+    return user
+
+
+def idempotency_key(request: Request) -> str:
+    """Return the caller's Idempotency-Key; "" if there is none that can be kept."""
+    key = request.headers.get(IDEMPOTENCY_KEY, "")
+    return key if len(key) <= MAX_IDEMPOTENCY_KEY else ""
