@@ -245,7 +245,7 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not PRODUCTION  # no collectstatic
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"

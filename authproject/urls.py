@@ -6,6 +6,8 @@ from django.urls import path
 from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from authproject.observability.health import livez, readyz
+
 handler400 = "authproject.problems.bad_request"
 handler403 = "authproject.problems.permission_denied"
 handler404 = "authproject.problems.page_not_found"
@@ -21,6 +23,8 @@ docs = csp_update({"img-src": "data:"})(
 
 urlpatterns = [
     path("", TemplateView.as_view(template_name="index.html"), name="index"),
+    path("livez", livez, name="livez"),
+    path("readyz", readyz, name="readyz"),
     path("admin/", admin.site.urls),
     path("api/v1/schema", schema, name="schema"),
     path("api/v1/docs", docs, name="docs"),
