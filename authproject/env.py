@@ -65,7 +65,6 @@ VARIABLES = (
         "15",
         "Seconds after which PostgreSQL gives up on a statement.",
     ),
-    Variable("CACHE_URL", "locmemcache://", "Where volume limits are counted."),
     Variable(
         "ISSUER_URL",
         "",
@@ -103,6 +102,9 @@ VARIABLES = (
         "Seconds before a failed delivery is tried again; doubles with each try.",
         shown="`5`, in development `1`",
     ),
+    Variable("DELIVERY_TIMEOUT", "10", "Seconds the worker waits for an executor's answer."),
+    Variable("DELIVERY_LEASE", "60", "Seconds a worker keeps a due run to itself."),
+    Variable("DELIVERY_BACKOFF", "2", "Seconds until the first retry of a delivery; then doubled."),
     Variable("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
     Variable(
         "LOG_FORMAT",
@@ -134,7 +136,8 @@ class Environment:
         """Return the value; it must be one of `allowed`."""
         value = self.text(name)
         if value not in allowed:
-            raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}.")
+            words = ", ".join(filter(None, allowed))
+            raise ImproperlyConfigured(f"{name} must be one of {words}.")
         return value
 
     def flag(self, name: str) -> bool:

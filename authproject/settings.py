@@ -87,7 +87,6 @@ else:
     }
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = {"default": environ.Env.cache_url_config(env.text("CACHE_URL"))}
 
 # Apps and what a request passes through. `authproject` comes first: its templates and commands
 # stand before those of the packages below.
@@ -166,6 +165,9 @@ DELIVERY_BACKOFF = (
     if env.text("DELIVERY_BACKOFF")
     else timedelta(seconds=1 if DEVELOPMENT else 5)  # nobody at a terminal likes to wait
 )
+DELIVERY_TIMEOUT = env.seconds("DELIVERY_TIMEOUT")
+DELIVERY_LEASE = env.seconds("DELIVERY_LEASE")
+DELIVERY_BACKOFF = env.seconds("DELIVERY_BACKOFF")
 RATE_LIMITS = env.flag("RATE_LIMITS")
 ALLOW_SECONDLY_SCHEDULES = not PRODUCTION  # the demo's three runs are seconds apart
 SIMPLE_JWT = {
@@ -252,7 +254,7 @@ LANGUAGE_CODE = "en"
 LOGGING_CONFIG = "logging.config.dictConfig"
 LOGGING = logging_config(
     level=env.choice("LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"),
-    form=env.text("LOG_FORMAT") or ("text" if DEVELOPMENT else "json"),
+    form=env.choice("LOG_FORMAT", "", "json", "text") or ("text" if DEVELOPMENT else "json"),
 )
 
 DEPLOYMENT = Deployment(

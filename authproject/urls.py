@@ -2,7 +2,7 @@
 
 from csp.decorators import csp_update
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
@@ -28,4 +28,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/schema", schema, name="schema"),
     path("api/v1/docs", docs, name="docs"),
+    path("", include("accounts.urls")),
+    path("", include("batchtokens.urls")),
 ]

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 from django.conf import settings
-from django.core.cache import cache
 
 from accounts.tokens.keyring import forget_key_ring
 
@@ -29,6 +28,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _nothing_remembered() -> Iterator[None]:
     """Forget what a former test left in this process."""
     forget_key_ring()
-    cache.clear()
     yield
     forget_key_ring()
