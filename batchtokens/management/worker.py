@@ -1,0 +1,107 @@
+"""The embedded worker: threads that claim due runs and deliver them until they are told to stop.
+
+It keeps nothing that matters in memory: a worker that is killed leaves leases, and those end.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+from django.db import Error as DatabaseFault
+from django.db import connection
+
+from batchtokens.models import QueuedRun, RunState
+from batchtokens.services.deliver import NOT_VALID, deliver_run, delivery_client
+from batchtokens.services.dispatch import Outcome, claim_runs, finish_run
+
+LONGEST_PAUSE = 30.0  # seconds between two tries while the database is away
+# What a row that is not what it should be makes Python and httpx raise.
+POISON = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, httpx.InvalidURL)
+
+logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """Delivers on `threads` threads; looks each `poll` seconds, with `once` until none is due."""
+
+    def __init__(self, *, threads: int, poll: float, once: bool = False) -> None:
+        self.owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(8)}"
+        self._threads, self._poll, self._once = threads, poll, once
+        self._stopping = threading.Event()
+        # One thread at a time asks for work, so that an idle worker costs one query a poll.
+        self._turn = threading.Lock()
+        self._faults = 0
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns when what is in flight is finished."""
+        self._stopping.set()
+
+    def run(self) -> Counter[RunState]:
+        """Work until stopped; return how many deliveries ended in which state.
+
+        Raises the database's fault with `once`; else the worker waits until the database is back.
+        """
+        with delivery_client() as http, ThreadPoolExecutor(self._threads, "worker") as pool:
+            threads = [pool.submit(self._work, http) for _ in range(self._threads)]
+        return sum((thread.result() for thread in threads), Counter[RunState]())
+
+    def _work(self, http: httpx.Client) -> Counter[RunState]:
+        outcomes = Counter[RunState]()
+        try:
+            while (run := self._next()) is not None:
+                outcomes[self._deliver(run, http)] += 1
+        finally:
+            connection.close()  # each thread has its own
+        return outcomes
+
+    def _next(self) -> QueuedRun | None:
+        """Wait for a due run; None when it is time to end."""
+        with self._turn:
+            while not self._stopping.is_set():
+                if claimed := self._claim():
+                    return claimed[0]
+                if self._once:
+                    break
+                self._stopping.wait(min(self._poll * 2**self._faults, LONGEST_PAUSE))
+        return None
+
+    def _claim(self) -> list[QueuedRun]:
+        try:
+            claimed = claim_runs(owner=self.owner, limit=1)
+        except DatabaseFault as fault:
+            connection.close()  # the next try opens a new one
+            if self._once:
+                raise
+            self._faults += 1
+            logger.warning("no runs can be claimed: %s", _first_line(fault))
+            return []
+        self._faults = 0
+        return claimed
+
+    def _deliver(self, run: QueuedRun, http: httpx.Client) -> RunState:
+        """Deliver; a run that cannot even be sent is set aside, so that the others flow."""
+        try:
+            outcome = deliver_run(run, http=http)
+        except DatabaseFault as fault:
+            # Nobody learns what became of it: the lease ends, the run comes again, and the executor
+            # recognises the slot.
+            connection.close()
+            logger.warning("%s may be delivered again: %s", run.webhook_id, _first_line(fault))
+            return RunState.LEASED
+        except POISON as error:
+            logger.warning("%s cannot be sent: %s", run.webhook_id, type(error).__name__)
+            outcome = Outcome(RunState.DEAD, NOT_VALID)
+            finish_run(run, outcome)
+        attempt = f"{run.webhook_id} attempt {run.attempts}"
+        logger.info("%s: %s", attempt, f"{outcome.state} {outcome.code}".rstrip())
+        return outcome.state
+
+
+def _first_line(fault: Exception) -> str:
+    """Leave out the lines that may quote values."""
+    return str(fault).strip().partition("\n")[0]
