@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from accounts.api.permissions import IsUser
 from batchtokens.api.headers import IDEMPOTENCY_KEY, OPERATION_ID, idempotency_key
+from batchtokens.api.principals import grant_of, principal_of
 from batchtokens.api.serializers import (
     EntryOutput,
     OperationFilter,
@@ -53,7 +54,7 @@ class OperationsView(generics.ListAPIView[OperationToken]):
     def get_queryset(self) -> QuerySet[OperationToken]:
         wanted = OperationFilter(data=self.request.query_params)
         wanted.is_valid(raise_exception=True)
-        operations = visible_operations(by=self.request.user)
+        operations = visible_operations(by=principal_of(self.request))
         if "type" in wanted.validated_data:
             operations = operations.filter(type_name=wanted.validated_data["type"])
         if "status" in wanted.validated_data:
@@ -72,8 +73,8 @@ class OperationsView(generics.ListAPIView[OperationToken]):
         body = OperationInput(data=request.data)
         body.is_valid(raise_exception=True)
         asked = OperationRequest(**body.validated_data, idempotency_key=idempotency_key(request))
-        operation = create_operation(by=request.auth, request=asked)
-        shown = find_operation(by=request.user, public_id=operation.public_id)
+        operation = create_operation(by=grant_of(request), request=asked)
+        shown = find_operation(by=principal_of(request), public_id=operation.public_id)
         return Response(OperationOutput(shown).data, status=status.HTTP_201_CREATED)
 
 
@@ -84,7 +85,7 @@ class OperationView(APIView):
 
     @extend_schema(responses=OperationOutput, parameters=[OPERATION_ID])
     def get(self, request: Request, public_id: str) -> Response:
-        operation = find_operation(by=request.user, public_id=public_id)
+        operation = find_operation(by=principal_of(request), public_id=public_id)
         return Response(OperationOutput(operation).data)
 
 
@@ -96,7 +97,9 @@ class TimelineView(generics.ListAPIView[LedgerEntry]):
     queryset = LedgerEntry.objects.none()
 
     def get_queryset(self) -> QuerySet[LedgerEntry]:
-        operation = find_operation(by=self.request.user, public_id=self.kwargs["public_id"])
+        operation = find_operation(
+            by=principal_of(self.request), public_id=self.kwargs["public_id"]
+        )
         return LedgerEntry.objects.filter(operation_token=operation)
 
 
@@ -110,9 +113,9 @@ class _ChangeView(APIView):
     def post(self, request: Request, public_id: str) -> Response:
         body = ReasonInput(data=request.data)
         body.is_valid(raise_exception=True)
-        operation_id, kind = find_for_change(by=request.auth, public_id=public_id)
+        operation_id, kind = find_for_change(by=grant_of(request), public_id=public_id)
         self.verb(operation_id=operation_id, by=kind, **body.validated_data)
-        operation = find_operation(by=request.user, public_id=public_id)
+        operation = find_operation(by=principal_of(request), public_id=public_id)
         return Response(OperationOutput(operation).data)
 
 

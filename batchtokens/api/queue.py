@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 
 from accounts.api.permissions import HasScope, IsServiceClient
 from accounts.scopes import TOKEN_EXCHANGE
+from batchtokens.api.principals import client_of
 from batchtokens.api.serializers import QueueInput, QueueOutput
 from batchtokens.services.enqueue import enqueue_operation_token
 from batchtokens.services.find_operation import find_operation
@@ -26,11 +27,11 @@ class QueueView(APIView):
         body = QueueInput(data=request.data)
         body.is_valid(raise_exception=True)
         row, queued = enqueue_operation_token(
-            by=request.user,
+            by=client_of(request),
             token=body.validated_data["operation_token"],
             operation=body.validated_data["operation"],
         )
-        shown = find_operation(by=request.user, public_id=row.public_id)
+        shown = find_operation(by=client_of(request), public_id=row.public_id)
         answer = {"operation_id": row.public_id, "queued": queued, "next_run_at": shown.next_run_at}
         code = status.HTTP_201_CREATED if queued else status.HTTP_200_OK
         return Response(QueueOutput(answer).data, status=code)

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from accounts.api.permissions import HasScope, IsServiceClient
 from accounts.scopes import REDEEM
 from batchtokens.api.headers import IDEMPOTENCY_KEY_REQUIRED, REDEMPTION_ID, idempotency_key
+from batchtokens.api.principals import client_of
 from batchtokens.api.serializers import (
     RedeemedOutput,
     RedemptionInput,
@@ -40,7 +41,7 @@ class RedemptionsView(_ExecutorView):
         body = RedemptionInput(data=request.data)
         body.is_valid(raise_exception=True)
         answer = redeem_operation_token(
-            by=request.user,
+            by=client_of(request),
             request=RedemptionRequest(**body.validated_data),
             idempotency_key=idempotency_key(request, required=True),
         )
@@ -53,7 +54,7 @@ class RedemptionView(_ExecutorView):
 
     @extend_schema(responses=RedemptionOutput, parameters=[REDEMPTION_ID])
     def get(self, request: Request, redemption_id: str) -> Response:
-        redemption = find_redemption(by=request.user, redemption_id=redemption_id)
+        redemption = find_redemption(by=client_of(request), redemption_id=redemption_id)
         return Response(RedemptionOutput(redemption).data)
 
 
@@ -65,7 +66,9 @@ class SettleView(_ExecutorView):
         body = SettleInput(data=request.data)
         body.is_valid(raise_exception=True)
         closing = Closing(redemption_id=redemption_id, **body.validated_data)
-        return Response(RedemptionOutput(settle_redemption(by=request.user, closing=closing)).data)
+        return Response(
+            RedemptionOutput(settle_redemption(by=client_of(request), closing=closing)).data
+        )
 
 
 class ReleaseView(_ExecutorView):
@@ -76,4 +79,6 @@ class ReleaseView(_ExecutorView):
         body = ReleaseInput(data=request.data)
         body.is_valid(raise_exception=True)
         closing = Closing(redemption_id=redemption_id, **body.validated_data)
-        return Response(RedemptionOutput(release_redemption(by=request.user, closing=closing)).data)
+        return Response(
+            RedemptionOutput(release_redemption(by=client_of(request), closing=closing)).data
+        )

@@ -102,12 +102,12 @@ class EntryOutput(serializers.Serializer[LedgerEntry]):
     seq = serializers.IntegerField()
     kind = serializers.CharField()
     at = serializers.DateTimeField()
-    data = serializers.SerializerMethodField()
+    details = serializers.SerializerMethodField()
     note = serializers.CharField()
     hash = serializers.CharField()
 
     @extend_schema_field(ObjectField)
-    def get_data(self, entry: LedgerEntry) -> Any:
+    def get_details(self, entry: LedgerEntry) -> Any:
         return json.loads(entry.entry)["data"]
 
 

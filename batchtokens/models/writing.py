@@ -15,10 +15,11 @@ Statement = tuple[str, tuple[Any, ...]]
 
 
 def insertion(*instances: models.Model) -> Statement:
-    """Return the INSERT of new rows of one model."""
+    """Return the INSERT of new rows of one model; the database numbers an automatic key."""
     model = type(instances[0])
+    fields = [f for f in model._meta.concrete_fields if not isinstance(f, models.AutoField)]
     query = sql.InsertQuery(model)
-    query.insert_values(model._meta.concrete_fields, list(instances), raw=False)
+    query.insert_values(fields, list(instances), raw=False)
     ((text, params),) = query.get_compiler(connection=connection).as_sql()
     return text, tuple(params)
 
@@ -26,7 +27,7 @@ def insertion(*instances: models.Model) -> Statement:
 def change(instance: models.Model, fields: Iterable[str]) -> Statement:
     """Return the UPDATE that stores `fields` of one row."""
     query = sql.UpdateQuery(type(instance))
-    query.add_filter("pk", instance.pk)
+    query.add_q(models.Q(pk=instance.pk))
     query.add_update_values({name: getattr(instance, name) for name in fields})
     text, params = query.get_compiler(connection=connection).as_sql()
     return text, tuple(params)

@@ -90,7 +90,5 @@ def _fields(run: QueuedRun, outcome: Outcome, now: dt.datetime) -> dict[str, obj
 
 def backoff(attempts: int) -> dt.timedelta:
     """Return the wait after that many attempts: doubling from DELIVERY_BACKOFF, with jitter."""
-    longest: dt.timedelta = min(
-        settings.DELIVERY_BACKOFF * 2 ** min(attempts - 1, 16), LONGEST_WAIT
-    )
+    doubled: dt.timedelta = settings.DELIVERY_BACKOFF * 2 ** min(attempts - 1, 16)
     return min(doubled, LONGEST_WAIT) * _JITTER.uniform(0.5, 1)

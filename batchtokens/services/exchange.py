@@ -76,7 +76,10 @@ def exchange_access_token(
                 return _repeat(allowance.earlier, request, at=allowance.at)
             return _issue(by, request, allowance=allowance, grant=grant, key=key)
     except IntegrityError as error:
-        raise SubjectTokenSpent from error
+        # The constraint's name on PostgreSQL, its column's on SQLite.
+        if "subject" in str(error):
+            raise SubjectTokenSpent from error
+        raise IdempotencyMismatch from error
 
 
 def _verify_subject(by: ServiceClient, token: str) -> Grant:
