@@ -119,6 +119,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
     {
@@ -178,12 +179,14 @@ SIMPLE_JWT = {
 }
 
 # REST.
+AUTHENTICATION = [
+    "accounts.api.authentication.BearerAuthentication",
+    "accounts.api.authentication.ClientBasicAuthentication",
+    "accounts.api.authentication.ApiKeyAuthentication",
+]
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "accounts.api.authentication.BearerAuthentication",
-        "accounts.api.authentication.ClientBasicAuthentication",
-        "accounts.api.authentication.ApiKeyAuthentication",
-    ],
+    "DEFAULT_AUTHENTICATION_CLASSES": AUTHENTICATION
+    + ["authproject.web.browsable.BrowserSession"] * DEVELOPMENT,
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["authproject.web.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"]
@@ -192,7 +195,6 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "authproject.problems.exception_handler",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "authproject",
@@ -204,6 +206,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "AUTHENTICATION_WHITELIST": AUTHENTICATION,  # not the browser session of development
 }
 
 # Browsers.
@@ -226,6 +229,7 @@ CSRF_COOKIE_NAME = f"{_host_prefix}csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = OVER_HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "authproject.problems.csrf_failure"
 SECURE_SSL_REDIRECT = OVER_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]  # asked over plain HTTP from inside
 SECURE_HSTS_SECONDS = 31_536_000 if OVER_HTTPS else 0
