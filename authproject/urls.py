@@ -30,4 +30,5 @@ urlpatterns = [
     path("api/v1/docs", docs, name="docs"),
     path("", include("accounts.urls")),
     path("", include("batchtokens.urls")),
+    path("", include("authproject.oauth.urls")),
 ]

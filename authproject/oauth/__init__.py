@@ -1,0 +1,1 @@
+"""The OAuth endpoints: thin adapters over the services of accounts and batchtokens."""

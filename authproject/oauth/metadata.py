@@ -1,0 +1,45 @@
+"""What clients and verifiers find out by themselves: endpoints and public keys."""
+
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from accounts.scopes import SCOPES
+from accounts.tokens.keyring import current_key_ring
+from authproject.oauth.clients import METHODS
+from authproject.oauth.token import GRANTS
+
+# Seconds. A successor key is published for longer than this before it signs.
+CACHED = {"Cache-Control": "public, max-age=300"}
+
+
+@require_safe
+def authorization_server(request: HttpRequest) -> JsonResponse:
+    """Return the authorization server metadata (RFC 8414)."""
+    document = {
+        "issuer": settings.ISSUER_URL,
+        "token_endpoint": _address("oauth-token"),
+        "introspection_endpoint": _address("oauth-introspect"),
+        "jwks_uri": _address("jwks"),
+        "service_documentation": _address("docs"),
+        "grant_types_supported": list(GRANTS),
+        # Required by RFC 8414 section 2; nothing here redirects a browser.
+        "response_types_supported": [],
+        "scopes_supported": list(SCOPES),
+        "token_endpoint_auth_methods_supported": ["none", *METHODS],
+        "introspection_endpoint_auth_methods_supported": list(METHODS),
+    }
+    return JsonResponse(document, headers=CACHED)
+
+
+@require_safe
+def jwks(request: HttpRequest) -> JsonResponse:
+    """Return all public keys (RFC 7517 section 5), upcoming and retired ones among them."""
+    return JsonResponse(
+        current_key_ring().jwks(), headers=CACHED, content_type="application/jwk-set+json"
+    )
+
+
+def _address(name: str) -> str:
+    return f"{settings.ISSUER_URL}{reverse(name)}"

@@ -1,0 +1,54 @@
+"""The parameters of an OAuth request: one form, each name once (RFC 6749 section 3.2)."""
+
+import re
+from collections.abc import Mapping
+
+from django.http import HttpRequest
+
+from accounts.errors import InvalidRequest, InvalidTarget
+from authproject.oauth.errors import NotAForm
+from batchtokens.errors import IdempotencyKeyMissing
+
+FORM = "application/x-www-form-urlencoded"
+TARGETS = ("audience", "resource")
+
+_SHOWABLE_NAME = re.compile(r"[a-z_]{1,40}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+Parameters = Mapping[str, str]
+
+
+def read_form(request: HttpRequest) -> Parameters:
+    """Return the parameters of the body; those without a value count as absent.
+
+    Raises NotAForm, InvalidRequest, or InvalidTarget for a second audience or resource.
+    """
+    if request.content_type != FORM:
+        raise NotAForm
+    form = dict(request.POST.lists())
+    for name, values in form.items():
+        if len(values) > 1:
+            _refuse_repeated(name)
+    return {name: str(value) for name, (value,) in form.items() if value}
+
+
+def _refuse_repeated(name: str) -> None:
+    if name in TARGETS:  # RFC 8693 section 2.1 lets these repeat, so the name is no mistake
+        raise InvalidTarget("Name one target.")
+    shown = name if _SHOWABLE_NAME.fullmatch(name) else "A parameter"
+    raise InvalidRequest(f"{shown} is there twice.")
+
+
+def required(form: Parameters, name: str) -> str:
+    """Return one parameter. Raises InvalidRequest where it is absent."""
+    if name not in form:
+        raise InvalidRequest(f"{name} is missing.")
+    return form[name]
+
+
+def idempotency_key(request: HttpRequest) -> str:
+    """Return the Idempotency-Key header, "" where it is absent. Raises IdempotencyKeyMissing."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise IdempotencyKeyMissing("Send 1 to 255 visible ASCII characters.")
+    return key or ""

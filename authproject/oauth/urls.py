@@ -1,0 +1,18 @@
+"""The OAuth addresses, from the root."""
+
+from django.urls import path
+
+from authproject.oauth.introspection import introspect
+from authproject.oauth.metadata import authorization_server, jwks
+from authproject.oauth.token import token
+
+urlpatterns = [
+    path("oauth/token", token, name="oauth-token"),
+    path("oauth/introspect", introspect, name="oauth-introspect"),
+    path(
+        ".well-known/oauth-authorization-server",
+        authorization_server,
+        name="oauth-authorization-server",
+    ),
+    path(".well-known/jwks.json", jwks, name="jwks"),
+]
