@@ -190,7 +190,7 @@ def as_oauth_error(problem: Problem) -> tuple[int, dict[str, Any], dict[str, str
         name: value for name, value in problem.headers.items() if name != "WWW-Authenticate"
     }
     # RFC 6749 §5.2: refusals are 400, whatever status the same code has at the REST interface.
-    refused = problem.status in {401, 403, 404, 409, 422}
+    refused = problem.status in {401, 403, 409, 422}
     return (HTTPStatus.BAD_REQUEST if refused else problem.status), body, headers
 
 

@@ -31,4 +31,5 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("batchtokens.urls")),
     path("", include("authproject.oauth.urls")),
+    path("", include("authproject.oauth.urls")),
 ]

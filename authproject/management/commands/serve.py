@@ -47,6 +47,7 @@ def server(host: str, port: int, workers: int) -> Any:
         port=port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
+        websockets=False,
         workers=workers,
         blocking_threads=THREADS,
         respawn_failed_workers=True,
