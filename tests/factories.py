@@ -19,9 +19,12 @@ from accounts.tokens.pair import TokenPair, sign_pair
 PASSWORD = "a long enough passphrase"
 
 
-def user(username: str, *, may_ask_for: Collection[str] = (), **fields: bool) -> User:
+def user(
+    username: str, *, email: str = "", may_ask_for: Collection[str] = (), **fields: bool
+) -> User:
     """Store a person whose password is PASSWORD, and let them ask for these meta-scopes."""
-    person = User.objects.create_user(username, f"{username}@example.org", PASSWORD, **fields)
+    address = email or f"{username}@example.org"
+    person = User.objects.create_user(username, address, PASSWORD, **fields)
     for scope in may_ask_for:
         person.groups.add(Group.objects.get_or_create(name=scope)[0])
     return person

@@ -34,9 +34,7 @@ def assemble(header: Mapping[str, Any], claims: Mapping[str, Any], signature: by
     return ".".join(b64url(part) for part in parts)
 
 
-def forge(
-    header: Mapping[str, Any], claims: Mapping[str, Any], key: Key | None = None
-) -> str:
+def forge(header: Mapping[str, Any], claims: Mapping[str, Any], key: Key | None = None) -> str:
     """Sign a token with a key of the attacker's own."""
     key = key or ECKey.generate_key(CURVE)
     payload = json.dumps(claims).encode()

@@ -75,6 +75,9 @@ class KeyRingBackend(TokenBackend):
         Raises TokenBackendError, whatever was wrong.
         """
         try:
-            return verify_token(token, purpose=self.purpose)
+            claims = verify_token(token, purpose=self.purpose)
         except VerificationError as error:
             raise TokenBackendError("Token is invalid") from error
+        if not isinstance(claims.get("exp"), int):  # SimpleJWT trusts that it is a number
+            raise TokenBackendError("Token has no expiry")
+        return claims

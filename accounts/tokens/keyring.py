@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
@@ -97,12 +98,10 @@ class KeyRing:
 
 def _published(ordered: list[RingKey], now: datetime) -> list[RingKey]:
     """Drop keys whose last token has expired: their successor has been active for so long."""
-    successors = [*ordered[1:], None]
-    return [
-        key
-        for key, successor in zip(ordered, successors, strict=True)
-        if not (successor and _outlived(key, successor, now))
-    ]
+    outlived = {
+        key.kid for key, successor in pairwise(ordered) if _outlived(key, successor, now)
+    }
+    return [key for key in ordered if key.kid not in outlived]
 
 
 def _outlived(key: RingKey, successor: RingKey, now: datetime) -> bool:

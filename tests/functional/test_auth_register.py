@@ -1,0 +1,105 @@
+"""POST /api/v1/auth/register."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import SecurityEvent, User
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/auth/register"
+ALICE = {
+    "username": "Alice",
+    "email": "alice@example.org",
+    "password": "a long enough passphrase",
+}
+
+
+def register(client: Client, **changes: Any) -> Any:
+    return client.post(URL, ALICE | changes, content_type="application/json")
+
+
+def refusal(answer: Any) -> tuple[str, str]:
+    assert answer.status_code == 400, answer.content
+    assert not User.objects.filter(username="Alice").exists()
+    (error,) = answer.json()["errors"]
+    return error["pointer"], error["code"]
+
+
+def test_makes_an_account(client: Client) -> None:
+    answer = register(client)
+
+    alice = User.objects.get()
+    assert answer.status_code == 201
+    assert answer.json()["id"] == alice.public_id
+    assert answer.json()["username"] == "Alice"
+    assert answer.json()["email"] == "alice@example.org"
+    assert not answer.json().keys() & {"password", "is_staff"}
+    assert alice.check_password(ALICE["password"])
+    assert SecurityEvent.objects.get().code == "account_registered"
+
+
+def test_makes_nobody_an_administrator(client: Client) -> None:
+    register(client, is_staff=True, is_superuser=True, is_active=False)
+
+    alice = User.objects.get()
+    assert (alice.is_staff, alice.is_superuser, alice.is_active) == (False, False, True)
+
+
+@pytest.mark.parametrize("taken", ["alice", "ALICE", "ａｌｉｃｅ"])
+def test_refuses_a_name_that_is_taken(client: Client, taken: str) -> None:
+    User.objects.create_user(taken, "other@example.org")
+
+    answer = register(client, username="aLICE")
+
+    assert refusal(answer) == ("/username", "taken")
+
+
+def test_refuses_an_address_that_is_taken(client: Client) -> None:
+    factories.user("bob", email="ALICE@example.org")
+
+    assert refusal(register(client)) == ("/email", "taken")
+
+
+@pytest.mark.parametrize("username", ["al ice", "al-ice", "al.ice", "<b>", "a\u200db", "a\u202eb"])
+def test_refuses_names_that_are_not_alphanumeric(client: Client, username: str) -> None:
+    assert refusal(register(client, username=username)) == ("/username", "not_alphanumeric")
+
+
+@pytest.mark.parametrize("username", ["Αλίκη7", "艾丽丝", "Zoë", "7"])
+def test_takes_letters_of_any_script(client: Client, username: str) -> None:
+    assert register(client, username=username).json()["username"] == username
+
+
+def test_refuses_a_long_name(client: Client) -> None:
+    assert refusal(register(client, username="a" * 65)) == ("/username", "max_length")
+
+
+@pytest.mark.parametrize("email", ["alice", "alice@", "a b@example.org"])
+def test_refuses_what_is_no_address(client: Client, email: str) -> None:
+    assert refusal(register(client, email=email)) == ("/email", "invalid")
+
+
+@pytest.mark.parametrize(("length", "status"), [(7, 400), (8, 201), (128, 201), (129, 400)])
+def test_bounds_the_length_of_a_password(client: Client, length: int, status: int) -> None:
+    password = ("correct horse battery staple " * 5)[:length].replace(" ", "-")
+
+    assert register(client, password=password).status_code == status
+
+
+def test_refuses_a_common_password(client: Client) -> None:
+    assert refusal(register(client, password="password1")) == (
+        "/password",
+        "password_too_common",
+    )
+
+
+@pytest.mark.parametrize("member", ["username", "email", "password"])
+@pytest.mark.parametrize("value", [None, [], {}, 7.5, "", "\ud800"])
+def test_names_the_member_that_is_wrong(client: Client, member: str, value: Any) -> None:
+    answer = register(client, **{member: value})
+
+    assert answer.status_code == 400
+    assert all(e["pointer"] in {f"/{member}", ""} for e in answer.json()["errors"])
