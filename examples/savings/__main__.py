@@ -13,9 +13,11 @@ from pathlib import Path
 
 import httpx
 
-from batchtokens_verifier.client import ExecutorClient, JwksCache
+from batchtokens_verifier.client import ExecutorClient
 from batchtokens_verifier.errors import ProblemError
+from batchtokens_verifier.jwks import JwksCache
 from batchtokens_verifier.policy import ExecutorPolicy
+from batchtokens_verifier.transport import check_url
 from examples.savings.bank import Bank
 from examples.savings.executor import Executor
 from examples.savings.gateway import Gateway
@@ -36,6 +38,7 @@ class ConfigurationError(Exception):
 @dataclass(frozen=True)
 class Config:
     authority_url: str
+    issuer: str
     public_url: str
     host: str
     port: int
@@ -61,8 +64,14 @@ class Config:
         port = environment.get("PORT", "8100")
         if not port.isdecimal() or not 0 < int(port) < 65536:
             raise ConfigurationError("PORT is not a port number.")
+        authority_url = environment.get("AUTHORITY_URL", "http://127.0.0.1:8000").rstrip("/")
+        try:
+            check_url(authority_url)
+        except ValueError as error:
+            raise ConfigurationError(f"AUTHORITY_URL does not do: {error}.") from error
         return cls(
-            authority_url=environment.get("AUTHORITY_URL", "http://127.0.0.1:8000").rstrip("/"),
+            authority_url=authority_url,
+            issuer=environment.get("ISSUER_URL", authority_url).rstrip("/"),
             public_url=environment.get("PUBLIC_URL", f"http://127.0.0.1:{port}").rstrip("/"),
             host=environment.get("HOST", "127.0.0.1"),
             port=int(port),
@@ -90,7 +99,7 @@ def build_executor(config: Config, http: httpx.Client, bank: Bank) -> Executor:
         authority=ExecutorClient(config.authority_url, client_id, client_secret, http=http),
         keys=JwksCache(f"{config.authority_url}/.well-known/jwks.json", http=http),
         policy=ExecutorPolicy(
-            issuer=config.authority_url,
+            issuer=config.issuer,
             audience=config.executor_audience,
             operation_types=frozenset({OPERATION_TYPE}),
             allow_secondly=config.allow_secondly,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from batchtokens_verifier.constraints import Amount
 from examples.savings.web import TryLater, WebError
@@ -210,8 +211,14 @@ def _move(database: sqlite3.Connection, deposit: Deposit) -> None:
 
 def _select(database: sqlite3.Connection, where: str, *values: object) -> list[Transfer]:
     """Read transfers; `where` is written in this module, what comes from outside is in `values`."""
-    rows = database.execute(SELECT_TRANSFERS + where, values)
-    return [Transfer(*row[:6], Deposit(*row[6:11], Amount(*row[11:]))) for row in rows]
+    return [_transfer(row) for row in database.execute(SELECT_TRANSFERS + where, values)]
+
+
+def _transfer(row: tuple[Any, ...]) -> Transfer:
+    number, redemption_id, attempt, receipt, moved_at, settled_at, *rest = row
+    operation_id, slot, owner, debtor, creditor, minor, currency = rest
+    deposit = Deposit(operation_id, slot, owner, debtor, creditor, Amount(minor, currency))
+    return Transfer(number, redemption_id, attempt, receipt, moved_at, settled_at, deposit)
 
 
 def _now() -> str:

@@ -12,22 +12,18 @@ from functools import partial
 from http import HTTPStatus
 
 from batchtokens_verifier.claims import OperationTokenClaims, redemption_id
-from batchtokens_verifier.client import (
-    Delivery,
-    ExecutorClient,
-    JwksCache,
-    Redemption,
-    verify_delivery,
-)
+from batchtokens_verifier.client import ExecutorClient, Redemption
 from batchtokens_verifier.constraints import resolve_amount
+from batchtokens_verifier.deliveries import Delivery, verify_delivery
 from batchtokens_verifier.errors import (
     AuthorityError,
     AuthorityUnavailable,
     InvalidOperation,
     LeaseLost,
     SlotAlreadyRedeemed,
-    VerificationError,
 )
+from batchtokens_verifier.jwks import JwksCache
+from batchtokens_verifier.jws import unverified_kid
 from batchtokens_verifier.policy import ExecutorPolicy, verify_operation_token
 from examples.savings.bank import Bank, Deposit, InsufficientFunds, Permit, Transfer
 from examples.savings.web import Request, Response, TryLater
@@ -64,10 +60,8 @@ class Executor:
     def settle_owed(self) -> None:
         """Settle what moved before a crash; its window may have ended, and no delivery may come."""
         for transfer in self._bank.owed():
-            try:
-                self._close(transfer)
-            except (AuthorityError, VerificationError) as error:
-                logger.warning("%s is not settled: %s", transfer.redemption_id, error.code)
+            if not self._close(transfer):
+                logger.warning("%s is not settled yet", transfer.redemption_id)
 
     def _execute(self, delivery: Delivery) -> Transfer:
         claims = self._verify(delivery)
@@ -78,15 +72,16 @@ class Executor:
         if done is not None and self._close(done):
             return done
         redemption = self._redeem(delivery, claims, deposit)
-        done = done or self._act(deposit, redemption)
+        done = self._act(deposit, redemption)
         self._settle(done, attempt=redemption.attempt)
         return done
 
     def _verify(self, delivery: Delivery) -> OperationTokenClaims:
         # This also compares the copy of the operation in the delivery with the token's own.
+        token = delivery.operation_token
         return verify_operation_token(
-            delivery.operation_token,
-            keys=self._keys.keys(),
+            token,
+            keys=self._keys.keys(unverified_kid(token)),
             policy=self._policy,
             now=datetime.now(UTC),
             operation=delivery.operation,
@@ -126,10 +121,10 @@ class Executor:
             raise
 
     def _close(self, done: Transfer) -> bool:
-        """Settle with the attempt that moved the money; False if a later one took over since."""
+        """Settle with the attempt that moved the money; False if a later one must do that."""
         try:
             self._settle(done, attempt=done.attempt)
-        except LeaseLost:
+        except (LeaseLost, AuthorityError):
             return False
         return True
 

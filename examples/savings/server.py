@@ -1,5 +1,6 @@
 """A threading WSGI server out of the standard library: quiet, and not patient with slow callers."""
 
+import socket
 import socketserver
 import sys
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -22,7 +23,9 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = False
     request_queue_size = 128
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
         """Leave out callers that went away; show every other error."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
