@@ -102,9 +102,6 @@ VARIABLES = (
         "Seconds before a failed delivery is tried again; doubles with each try.",
         shown="`5`, in development `1`",
     ),
-    Variable("DELIVERY_TIMEOUT", "10", "Seconds the worker waits for an executor's answer."),
-    Variable("DELIVERY_LEASE", "60", "Seconds a worker keeps a due run to itself."),
-    Variable("DELIVERY_BACKOFF", "2", "Seconds until the first retry of a delivery; then doubled."),
     Variable("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
     Variable(
         "LOG_FORMAT",

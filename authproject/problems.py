@@ -7,7 +7,7 @@ an error page. No answer carries a stack trace, a header or a value of the reque
 import logging
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -34,6 +34,20 @@ OAUTH_TEXT = {ord('"'): "'", ord("\\"): "/"}
 
 logger = logging.getLogger(__name__)
 
+# What is answered without a domain error behind it: code → status, OAuth error.
+PLAIN_CODES = {
+    "invalid": (HTTPStatus.BAD_REQUEST, "invalid_request"),
+    "not_authenticated": (HTTPStatus.UNAUTHORIZED, "invalid_client"),
+    "permission_denied": (HTTPStatus.FORBIDDEN, "access_denied"),
+    "csrf_failed": (HTTPStatus.FORBIDDEN, "access_denied"),
+    "not_found": (HTTPStatus.NOT_FOUND, "invalid_request"),
+    "method_not_allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "invalid_request"),
+    "not_acceptable": (HTTPStatus.NOT_ACCEPTABLE, "invalid_request"),
+    "unsupported_media_type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
+    "server_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "server_error"),
+    "unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+}
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -58,29 +72,22 @@ def problem_of(error: BaseException) -> Problem | None:
             return _of_drf_error(error)
         case OperationalError() | InterfaceError():
             logger.warning("the database did not answer: %s", type(error).__name__)
-            return _unavailable("The database did not answer in time.")
+            return plain("unavailable", "The database did not answer in time.")
         case Http404():
-            return _plain(HTTPStatus.NOT_FOUND, "not_found")
+            return plain("not_found")
         case PermissionDenied():
-            return _plain(HTTPStatus.FORBIDDEN, "permission_denied")
+            return plain("permission_denied")
         case BadRequest() | SuspiciousOperation():
-            return _plain(HTTPStatus.BAD_REQUEST, "invalid")
+            return plain("invalid")
         case _:
             return None
 
 
-def _plain(status: HTTPStatus, code: str, detail: str = "", **more: Any) -> Problem:
-    return Problem(status, code, status.phrase, detail, **more)
-
-
-def _unavailable(detail: str) -> Problem:
-    return _plain(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "unavailable",
-        detail,
-        headers={"Retry-After": RETRY_AFTER_SECONDS},
-        oauth_error="temporarily_unavailable",
-    )
+def plain(code: str, detail: str = "") -> Problem:
+    """Return the problem of one of PLAIN_CODES."""
+    status, oauth_error = PLAIN_CODES[code]
+    headers = {"Retry-After": RETRY_AFTER_SECONDS} if code == "unavailable" else {}
+    return Problem(status, code, status.phrase, detail, headers=headers, oauth_error=oauth_error)
 
 
 def _of_domain_error(error: ProblemError) -> Problem:
@@ -133,23 +140,17 @@ def _bearer_challenge(error: Exception) -> str:
 
 
 def _of_drf_error(error: drf.APIException) -> Problem:
-    status = HTTPStatus(error.status_code)
     match error:
         case drf.ValidationError():
             return _invalid(field_errors(error.detail))
         case drf.ParseError():
             return _invalid([FieldError("", "invalid", str(error.detail))])
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
-            return Problem(
-                HTTPStatus.UNAUTHORIZED,
-                "token_not_valid"
-                if isinstance(error, drf.AuthenticationFailed)
-                else "not_authenticated",
-                "The request is not authenticated",
-                headers={"WWW-Authenticate": _bearer_challenge(error)},
-                oauth_error="invalid_client",
-            )
-    return _plain(status, str(error.get_codes()), str(error.detail))
+            problem = plain("not_authenticated", "Send a valid credential.")
+            return replace(problem, headers={"WWW-Authenticate": _bearer_challenge(error)})
+        case _:
+            code = str(error.get_codes())
+            return plain(code if code in PLAIN_CODES else "invalid", str(error.detail))
 
 
 def _invalid(errors: list[FieldError]) -> Problem:
@@ -234,27 +235,26 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400 (Django's handler400)."""
-    return respond(request, _plain(HTTPStatus.BAD_REQUEST, "invalid"))
+    return respond(request, plain("invalid"))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403 (Django's handler403)."""
-    return respond(request, _plain(HTTPStatus.FORBIDDEN, "permission_denied"))
+    return respond(request, plain("permission_denied"))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form that was not sent from this site's own page (CSRF_FAILURE_VIEW)."""
     detail = "The form was out of date. Go back, reload the page and send it again."
-    return respond(request, _plain(HTTPStatus.FORBIDDEN, "csrf_failed", detail))
+    return respond(request, plain("csrf_failed", detail))
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404 (Django's handler404)."""
-    return respond(request, _plain(HTTPStatus.NOT_FOUND, "not_found"))
+    return respond(request, plain("not_found"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500 (Django's handler500), or 503 where the cause was the database."""
     cause = sys.exception()
-    unknown = _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "server_error", oauth_error="server_error")
-    return respond(request, (problem_of(cause) if cause else None) or unknown)
+    return respond(request, (problem_of(cause) if cause else None) or plain("server_error"))

@@ -166,9 +166,6 @@ DELIVERY_BACKOFF = (
     if env.text("DELIVERY_BACKOFF")
     else timedelta(seconds=1 if DEVELOPMENT else 5)  # nobody at a terminal likes to wait
 )
-DELIVERY_TIMEOUT = env.seconds("DELIVERY_TIMEOUT")
-DELIVERY_LEASE = env.seconds("DELIVERY_LEASE")
-DELIVERY_BACKOFF = env.seconds("DELIVERY_BACKOFF")
 RATE_LIMITS = env.flag("RATE_LIMITS")
 ALLOW_SECONDLY_SCHEDULES = not PRODUCTION  # the demo's three runs are seconds apart
 SIMPLE_JWT = {

@@ -1,16 +1,13 @@
 """Refuse input that no endpoint can use, and answer what plain views raise."""
 
-import logging
 from collections.abc import Callable
 
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
-from authproject.problems import problem_of, respond
+from authproject.problems import plain, problem_of, respond
 
 FORM = "application/x-www-form-urlencoded"
-
-logger = logging.getLogger(__name__)
 
 
 class FaultMiddleware:
@@ -23,12 +20,22 @@ class FaultMiddleware:
         """Answer `request`, unless it carries a NUL, which PostgreSQL stores nowhere."""
         if _has_nul(request):
             raise BadRequest("NUL in the request")
-        return self.get_response(request)
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed) and not response.content:
+            return _named(request, response)
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer what a plain view raised; None leaves the unexpected to Django's 500."""
         problem = problem_of(error)
         return None if problem is None else respond(request, problem)
+
+
+def _named(request: HttpRequest, response: HttpResponseNotAllowed) -> HttpResponse:
+    """Return Django's empty 405 as this product's error, with its Allow header."""
+    named = respond(request, plain("method_not_allowed"))
+    named.headers["Allow"] = response.headers["Allow"]
+    return named
 
 
 def _has_nul(request: HttpRequest) -> bool:
