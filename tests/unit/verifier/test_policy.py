@@ -79,7 +79,10 @@ def test_expired_token_is_still_authentic() -> None:
         check_validity(claims, late)
 
 
-@pytest.mark.parametrize(("seconds", "accepted"), [(-11, False), (-10, True), (0, True), (899, True), (900, False), (901, False)])
+@pytest.mark.parametrize(
+    ("seconds", "accepted"),
+    [(-11, False), (-10, True), (0, True), (899, True), (900, False), (901, False)],
+)
 def test_access_token_lives_until_exp(seconds: int, accepted: bool) -> None:
     at = datetime.fromtimestamp(NOW.timestamp() + seconds, NOW.tzinfo)
     token = mint(access_claims(), key="access")
