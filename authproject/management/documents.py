@@ -30,6 +30,13 @@ def _default(variable: Variable) -> str:
     return variable.shown or (f"`{variable.default}`" if variable.default else "")
 
 
+def dotenv_example() -> str:
+    """Return a `.env` in which every line is a comment."""
+    head = "# Copy to .env and take the # away where a value is needed. docs/settings.md is the list."
+    lines = [f"# {v.meaning}\n#{v.name}={v.default}" for v in VARIABLES]
+    return "\n\n".join([f"{head}\n# Written by manage.py generate_docs.", *lines]) + "\n"
+
+
 def errors_document() -> str:
     """Return the list of error codes, with what each is at both interfaces."""
     found = {(e.code, int(e.status), e.oauth_error, e.title.rstrip(".")) for e in errors()}
@@ -77,7 +84,8 @@ def _document(title: str, intro: str, lines: list[str]) -> str:
 
 
 DOCUMENTS: dict[str, Callable[[], str]] = {
-    "settings.md": settings_document,
-    "errors.md": errors_document,
-    "commands.md": commands_document,
+    "docs/settings.md": settings_document,
+    "docs/errors.md": errors_document,
+    "docs/commands.md": commands_document,
+    ".env.example": dotenv_example,
 }

@@ -1,4 +1,4 @@
-"""Write docs/settings.md, docs/errors.md and docs/commands.md from the code."""
+"""Write the documents that are lists of what the code knows."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class Command(ProductCommand):
         _ = get_resolver().url_patterns  # imports every module that declares errors
         stale = []
         for name, write in DOCUMENTS.items():
-            path = settings.BASE_DIR / "docs" / name
+            path = settings.BASE_DIR / name
             text = write()
             if path.exists() and path.read_text(encoding="utf-8") == text:
                 continue
