@@ -1,0 +1,68 @@
+"""DESIGN §8: what an exchange and an introspection cost, with few rows and with many."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from accounts.models import SessionFamily
+from accounts.services.create_service_client import NewServiceClient
+from batchtokens.models import OperationToken
+from tests import factories, mandates
+from tests.budgets import ROWS, budget, multiply
+from tests.oauth import INTROSPECT_URL, exchange_form, send
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module", params=ROWS, ids=str)
+def world(
+    request: Any, django_db_setup: None, django_db_blocker: Any
+) -> Iterator[mandates.Savings]:
+    """Fill the tables once for this module's tests; the rows go as they came."""
+    around = transaction.atomic()
+    setattr(around, "_from_testcase", True)  # noqa: B010 - services may open durable ones in it
+    with django_db_blocker.unblock(), around:
+        world = mandates.savings(max_live_mandates=1_000_000)
+        issued = mandates.issue(world)
+        unique = {"token_hash": "'copy-' || n", "subject_digest": "'copy-' || n"}
+        multiply(issued.row, request.param, unique=unique)
+        multiply(SessionFamily.objects.get(), request.param, unique={})
+        assert OperationToken.objects.count() > request.param
+        yield world
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def gateway() -> NewServiceClient:
+    return factories.service_client("gateway", scopes=["introspect"])
+
+
+def test_exchanges_in_five_statements(world: mandates.Savings) -> None:
+    form = exchange_form(mandates.exchange_request(world))
+
+    with budget(5):
+        answer = send(form, by=world.trigger)
+
+    assert answer.status_code == 200
+
+
+def test_introspects_an_access_token_in_two(
+    world: mandates.Savings, gateway: NewServiceClient
+) -> None:
+    token = mandates.subject_token(world)
+
+    with budget(2):
+        answer = send({"token": token}, by=gateway, url=INTROSPECT_URL)
+
+    assert answer.json()["active"] is True
+
+
+def test_introspects_an_operation_token_in_two(world: mandates.Savings) -> None:
+    token = mandates.issue(world).token
+
+    with budget(2):
+        answer = send({"token": token}, by=world.executor, url=INTROSPECT_URL)
+
+    assert answer.json()["active"] is True

@@ -1,0 +1,65 @@
+"""Forms as OAuth clients send them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from django.test import Client
+
+from accounts.services.create_service_client import NewServiceClient
+from batchtokens.services.exchange import ExchangeRequest
+from tests.factories import basic
+
+TOKEN_URL = "/oauth/token"
+INTROSPECT_URL = "/oauth/introspect"
+FORM = "application/x-www-form-urlencoded"
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+
+Form = Mapping[str, str | list[str] | None]
+
+
+def send(
+    form: Form | str | bytes,
+    *,
+    by: NewServiceClient | None = None,
+    headers: Mapping[str, str] | None = None,
+    url: str = TOKEN_URL,
+    content_type: str = FORM,
+) -> Any:
+    """POST a form, whose absent parameters are None; `by` authenticates by HTTP Basic."""
+    body = form if isinstance(form, str | bytes) else encode(form)
+    credentials = basic(by.client, by.secret) if by else {}
+    # A machine has no CSRF token, and no test is to forgive that.
+    client = Client(enforce_csrf_checks=True)
+    return client.post(
+        url, body, content_type=content_type, headers={**credentials, **(headers or {})}
+    )
+
+
+def encode(form: Form) -> str:
+    """Write the body; a list is a parameter that is there several times."""
+    return urlencode({name: value for name, value in form.items() if value is not None}, doseq=True)
+
+
+def exchange_form(request: ExchangeRequest, **changes: str | list[str] | None) -> Form:
+    """Write the form of an exchange, with some parameters changed or (None) left out."""
+    return {
+        "grant_type": EXCHANGE,
+        "subject_token": request.subject_token,
+        "subject_token_type": ACCESS_TOKEN,
+        "audience": request.target,
+        "scope": request.scope,
+        "authorization_details": json.dumps([request.details]),
+        **changes,
+    }
+
+
+def refusal(answer: Any) -> str:
+    """Return the error code of a refusal in the form of RFC 6749 §5.2, whose other parts hold."""
+    assert answer.status_code in {400, 401, 415}, answer.content
+    assert answer.json().keys() == {"error", "error_description"}
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert (answer.status_code == 401) == (answer.json()["error"] == "invalid_client")
+    return str(answer.json()["error"])
