@@ -6,6 +6,9 @@ import pytest
 from examples.savings import __main__ as program
 from examples.savings.__main__ import Config, ConfigurationError, build_application, build_executor
 from examples.savings.bank import Bank
+from examples.savings.executor import Executor
+from tests.unit.savings.authority import FakeAuthority, problem
+from tests.unit.savings.conftest import Deliver
 from tests.unit.savings.wsgi import call
 
 ENVIRONMENT = {
@@ -61,6 +64,15 @@ def test_ends_with_2_and_a_sentence(
     monkeypatch.delenv("GATEWAY_CLIENT_ID", raising=False)
     assert program.main() == 2
     assert "GATEWAY_CLIENT_ID is not set" in capsys.readouterr().err
+
+
+def test_a_sweep_outlives_an_authority_that_is_away(
+    deliver: Deliver, executor: Executor, authority: FakeAuthority, bank: Bank
+) -> None:
+    authority.refusals["settle"] = problem(503, "down")
+    deliver(authority.token())
+    program.sweep(executor)
+    assert len(bank.owed()) == 1
 
 
 def test_shows_what_was_moved(http: httpx.Client, bank: Bank) -> None:

@@ -279,6 +279,15 @@ def test_settles_at_the_next_start_what_no_delivery_comes_for(
     assert bank.owed() == []
 
 
+def test_leaves_to_a_later_sweep_what_another_attempt_holds(
+    deliver: Deliver, executor: Executor, authority: FakeAuthority, bank: Bank
+) -> None:
+    authority.refusals["settle"] = problem(409, "lease_lost")
+    deliver(authority.token())
+    executor.settle_owed()
+    assert len(bank.owed()) == 1
+
+
 def test_releases_the_slot_when_the_account_is_short(
     deliver: Deliver, authority: FakeAuthority, bank: Bank
 ) -> None:
