@@ -98,9 +98,7 @@ class KeyRing:
 
 def _published(ordered: list[RingKey], now: datetime) -> list[RingKey]:
     """Drop keys whose last token has expired: their successor has been active for so long."""
-    outlived = {
-        key.kid for key, successor in pairwise(ordered) if _outlived(key, successor, now)
-    }
+    outlived = {key.kid for key, successor in pairwise(ordered) if _outlived(key, successor, now)}
     return [key for key in ordered if key.kid not in outlived]
 
 
@@ -122,12 +120,12 @@ class _Shelf:
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
 
-    def ring(self, *, wanted: str = "") -> KeyRing:
+    def ring(self, max_age: float) -> KeyRing:
         loaded = self._loaded
-        if loaded is None or _is_stale(loaded, wanted):
+        if loaded is None or _age(loaded) >= max_age:
             with self._lock:
                 loaded = self._loaded
-                if loaded is None or _is_stale(loaded, wanted):
+                if loaded is None or _age(loaded) >= max_age:
                     loaded = self._loaded = _Loaded(load_key_ring(), time.monotonic())
         return loaded.ring
 
@@ -135,19 +133,22 @@ class _Shelf:
         self._loaded = None
 
 
-def _is_stale(loaded: _Loaded, wanted: str) -> bool:
-    age = time.monotonic() - loaded.at
-    if wanted and not loaded.ring.has(wanted):
-        return age >= COOL_DOWN
-    return age >= float(settings.KEY_RING_TTL.total_seconds())
+def _age(loaded: _Loaded) -> float:
+    return time.monotonic() - loaded.at
 
 
 _shelf = _Shelf()
 
 
 def current_key_ring(*, wanted: str = "") -> KeyRing:
-    """Return the process's key ring, reloaded when it is old or lacks the `wanted` key id."""
-    return _shelf.ring(wanted=wanted)
+    """Return the process's key ring; a fresher one where it lacks the `wanted` key id."""
+    ring = _shelf.ring(settings.KEY_RING_TTL.total_seconds())
+    return fresher_key_ring() if wanted and not ring.has(wanted) else ring
+
+
+def fresher_key_ring() -> KeyRing:
+    """Return the process's key ring, for a caller that misses a key: not older than COOL_DOWN."""
+    return _shelf.ring(COOL_DOWN)
 
 
 def forget_key_ring() -> None:
