@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.permissions import IsUser
 from batchtokens.api.headers import IDEMPOTENCY_KEY, OPERATION_ID, idempotency_key
+from batchtokens.api.permissions import AsksForOperations, ChangesOperations, ReadsOperations
 from batchtokens.api.principals import grant_of, principal_of
 from batchtokens.api.serializers import (
     EntryOutput,
@@ -49,7 +49,7 @@ class OperationsView(generics.ListAPIView[OperationToken]):
     serializer_class = OperationOutput
 
     def get_permissions(self) -> list[Any]:
-        return [IsUser()] if self.request.method == "POST" else [IsAuthenticated()]
+        return [AsksForOperations() if self.request.method == "POST" else ReadsOperations()]
 
     def get_queryset(self) -> QuerySet[OperationToken]:
         wanted = OperationFilter(data=self.request.query_params)
@@ -81,7 +81,7 @@ class OperationsView(generics.ListAPIView[OperationToken]):
 class OperationView(APIView):
     """One operation."""
 
-    permission_classes = [IsAuthenticated]
+    permission_classes = [ReadsOperations]
 
     @extend_schema(responses=OperationOutput, parameters=[OPERATION_ID])
     def get(self, request: Request, public_id: str) -> Response:
@@ -93,7 +93,7 @@ class TimelineView(generics.ListAPIView[LedgerEntry]):
     """What happened to one operation, newest first: its ledger entries."""
 
     serializer_class = EntryOutput
-    permission_classes = [IsAuthenticated]
+    permission_classes = [ReadsOperations]
     queryset = LedgerEntry.objects.none()
 
     def get_queryset(self) -> QuerySet[LedgerEntry]:
@@ -106,7 +106,7 @@ class TimelineView(generics.ListAPIView[LedgerEntry]):
 class _ChangeView(APIView):
     """Base of hold, resume and cancel: the same form, another verb."""
 
-    permission_classes = [IsAuthenticated]
+    permission_classes = [ChangesOperations]
     verb: Any
 
     @extend_schema(request=ReasonInput, responses=OperationOutput, parameters=[OPERATION_ID])

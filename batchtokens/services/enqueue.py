@@ -27,6 +27,7 @@ from batchtokens_verifier.errors import (
     OperationRevoked,
     OperationTokenNotValid,
     OutsideValidity,
+    VerificationError,
 )
 from batchtokens_verifier.jws import Purpose
 from batchtokens_verifier.policy import check_operation_copy
@@ -60,8 +61,11 @@ def enqueue_operation_token(
 
 def _verify(by: ServiceClient, token: str) -> OperationTokenClaims:
     """Verify as issued by us to this trigger, for whatever executor."""
-    payload = verify_token(token, purpose=Purpose.OPERATION)
-    claims = parse_operation_token(payload, allow_secondly=settings.ALLOW_SECONDLY_SCHEDULES)
+    try:
+        payload = verify_token(token, purpose=Purpose.OPERATION)
+        claims = parse_operation_token(payload, allow_secondly=settings.ALLOW_SECONDLY_SCHEDULES)
+    except VerificationError as error:
+        raise OperationTokenNotValid from error
     if claims.iss != settings.ISSUER_URL or claims.client_id != by.client_id:
         raise OperationTokenNotValid
     if claims.client_id == FIRST_PARTY:
