@@ -32,7 +32,9 @@ def _default(variable: Variable) -> str:
 
 def dotenv_example() -> str:
     """Return a `.env` in which every line is a comment."""
-    head = "# Copy to .env and take the # away where a value is needed. docs/settings.md is the list."
+    head = (
+        "# Copy to .env and take the # away where a value is needed. docs/settings.md is the list."
+    )
     lines = [f"# {v.meaning}\n#{v.name}={v.default}" for v in VARIABLES]
     return "\n\n".join([f"{head}\n# Written by manage.py generate_docs.", *lines]) + "\n"
 

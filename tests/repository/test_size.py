@@ -1,41 +1,30 @@
 """Modules and functions stay short enough to be read at one sitting."""
 
 import ast
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
-from django.conf import settings
+from tests.repository.tree import text, tracked
 
 MODULE_LINES = 300
 FUNCTION_LINES = 40
 
-
-def python_files() -> list[Path]:
-    names = subprocess.check_output(["git", "ls-files", "*.py"], cwd=settings.BASE_DIR, text=True)
-    return [settings.BASE_DIR / name for name in names.split() if "/migrations/" not in name]
+PYTHON = [path for path in tracked("*.py") if "/migrations/" not in path]
 
 
-def functions(path: Path) -> Iterator[ast.FunctionDef]:
-    tree = ast.parse(path.read_text())
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+def functions(path: str) -> Iterator[ast.FunctionDef]:
+    nodes = ast.walk(ast.parse(text(path)))
+    return (node for node in nodes if isinstance(node, ast.FunctionDef))
+
+
+def length(function: ast.FunctionDef) -> int:
+    return (function.end_lineno or function.lineno) - function.lineno + 1
 
 
 def test_modules_have_at_most_300_lines() -> None:
-    long = {
-        path.name: lines
-        for path in python_files()
-        if path.exists() and (lines := len(path.read_text().splitlines())) > MODULE_LINES
-    }
-    assert long == {}
+    lengths = {path: len(text(path).splitlines()) for path in PYTHON}
+    assert {path: lines for path, lines in lengths.items() if lines > MODULE_LINES} == {}
 
 
 def test_functions_have_at_most_40_lines() -> None:
-    long = [
-        f"{path.name}:{function.name}"
-        for path in python_files()
-        if path.exists()
-        for function in functions(path)
-        if (function.end_lineno or 0) - function.lineno >= FUNCTION_LINES
-    ]
-    assert long == []
+    found = [(path, function) for path in PYTHON for function in functions(path)]
+    assert [f"{path}:{f.name}" for path, f in found if length(f) > FUNCTION_LINES] == []
