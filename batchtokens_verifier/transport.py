@@ -61,7 +61,7 @@ def exchange(
     Raises AuthorityUnavailable when that fails, takes too long or is too large.
     """
     deadline = time.monotonic() + DEADLINE_SECONDS
-    # Uncompressed, or a small answer could unfold into a large one.
+    # Never compressed: a small answer could unfold into a large one.
     sent = {"Accept": "application/json", "Accept-Encoding": "identity"} | dict(headers or {})
     request = http.build_request(method, url, headers=sent, json=json, timeout=TIMEOUT_SECONDS)
     try:
@@ -75,8 +75,10 @@ def exchange(
 
 
 def _read(response: httpx.Response, max_bytes: int, deadline: float) -> bytes:
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise AuthorityUnavailable("The authority's answer is compressed.")
     body = b""
-    for piece in response.iter_raw():
+    for piece in response.iter_bytes():
         body += piece
         if len(body) > max_bytes:
             raise AuthorityUnavailable("The authority's answer is too long.")
