@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from django.core.management import get_commands, load_command_class
+from django.urls import get_resolver
 
 from accounts.errors import AccountsError
 from accounts.management.base import Exit, ProductCommand
@@ -41,6 +42,7 @@ def dotenv_example() -> str:
 
 def errors_document() -> str:
     """Return the list of error codes, with what each is at both interfaces."""
+    _ = get_resolver().url_patterns  # imports every module that declares errors
     found = {(e.code, int(e.status), e.oauth_error, e.title.rstrip(".")) for e in errors()}
     found |= {
         (code, int(status), oauth, status.phrase) for code, (status, oauth) in PLAIN_CODES.items()

@@ -16,9 +16,8 @@ def test_each_target_has_a_line_of_help() -> None:
 
 
 def test_make_alone_lists_the_targets() -> None:
-    listed = subprocess.check_output(
-        ["make", "--no-print-directory"], cwd=settings.BASE_DIR, text=True
-    )
+    command = ["make", "--no-print-directory"]
+    listed = subprocess.check_output(command, cwd=settings.BASE_DIR, text=True)
     assert [line.split()[0] for line in listed.splitlines()] == TARGETS
 
 
