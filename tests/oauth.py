@@ -9,6 +9,7 @@ from django.test import Client
 
 from accounts.services.create_service_client import NewServiceClient
 from batchtokens.services.exchange import ExchangeRequest
+from tests import mandates
 from tests.factories import basic
 
 TOKEN_URL = "/oauth/token"
@@ -21,7 +22,7 @@ Form = Mapping[str, str | list[str] | None]
 
 
 def send(
-    form: Form | str | bytes,
+    form: Form | bytes,
     *,
     by: NewServiceClient | None = None,
     headers: Mapping[str, str] | None = None,
@@ -29,12 +30,12 @@ def send(
     content_type: str = FORM,
 ) -> Any:
     """POST a form, whose absent parameters are None; `by` authenticates by HTTP Basic."""
-    body = form if isinstance(form, str | bytes) else encode(form)
+    body = form if isinstance(form, bytes) else encode(form).encode()
     credentials = basic(by.client, by.secret) if by else {}
     # A machine has no CSRF token, and no test is to forgive that.
     client = Client(enforce_csrf_checks=True)
-    return client.post(
-        url, body, content_type=content_type, headers={**credentials, **(headers or {})}
+    return client.generic(
+        "POST", url, body, content_type=content_type, headers={**credentials, **(headers or {})}
     )
 
 
@@ -54,6 +55,27 @@ def exchange_form(request: ExchangeRequest, **changes: str | list[str] | None) -
         "authorization_details": json.dumps([request.details]),
         **changes,
     }
+
+
+def buy(
+    world: mandates.Savings,
+    subject: str | None = None,
+    *,
+    key: str | None = None,
+    **changes: str | list[str] | None,
+) -> Any:
+    """Exchange as the trigger, with some parameters changed; `key` is the Idempotency-Key."""
+    chosen = {} if subject is None else {"subject_token": subject}
+    form = exchange_form(mandates.exchange_request(world), **changes)
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return send({**form, **chosen}, by=world.trigger, headers=headers)
+
+
+def details(**changes: Any) -> str:
+    """Write authorization_details; None leaves a member out."""
+    known = {"type": "savings.deposit", "operation": mandates.OPERATION}
+    members = {**known, **mandates.constraints(), **changes}
+    return json.dumps([{name: value for name, value in members.items() if value is not None}])
 
 
 def refusal(answer: Any) -> str:
