@@ -170,15 +170,26 @@ def read_environment(dotenv: Path) -> Environment:
 def generated_secret(path: Path, *, new: str) -> str:
     """Return the secret kept in `path`; on first use `new` is put there, for the owner only.
 
-    The file appears whole or not at all: processes that start together agree on one value.
+    Raises ImproperlyConfigured where the folder is not ours to write to.
     """
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(new)
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
-    return path.read_text(encoding="ascii").strip()
+    try:
+        if not path.exists():
+            _keep_secret(path, new)
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{path.parent} cannot be used ({error.strerror}):"
+            " change its owner, or set DATA_DIR to another folder."
+        ) from error
+
+
+def _keep_secret(path: Path, new: str) -> None:
+    """Let the file appear whole or not at all: processes that start together agree on one value."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(new)
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
