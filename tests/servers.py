@@ -14,7 +14,7 @@ import httpx
 from django.conf import settings
 from django.db import connection
 
-from tests.postgres import free_port
+from tests.ports import free_port
 
 __all__ = ["Server", "database_url", "free_port", "manage", "running", "running_server"]
 
