@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 from django.conf import settings
@@ -36,11 +37,13 @@ def database_url() -> str:
     current = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{current['NAME']}"
-    options = current["OPTIONS"]
-    if "host" in options:  # a Unix socket
-        return f"postgresql://{current['USER']}@/{current['NAME']}?host={options['host']}"
-    login = f"{current['USER']}:{current['PASSWORD']}".removesuffix(":")
-    return f"postgresql://{login}@{current['HOST']}:{current['PORT']}/{current['NAME']}"
+    login = ":".join(
+        quote(part, safe="") for part in (current["USER"], current["PASSWORD"]) if part
+    )
+    place = ":".join(str(part) for part in (current["HOST"], current["PORT"]) if part)
+    socket = current["OPTIONS"].get("host")  # a Unix socket's folder
+    query = f"?host={socket}" if socket else ""
+    return f"postgresql://{login}@{place}/{current['NAME']}{query}"
 
 
 def environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
