@@ -158,8 +158,10 @@ def unverified_kid(token: str) -> str | None:
     return kid if isinstance(kid, str) else None
 
 
-def _check_shape(token: str) -> None:
-    if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
+def _check_shape(token: object) -> None:
+    if not isinstance(token, str):  # it may come straight out of somebody's JSON
+        raise TokenNotValid("type")
+    if len(token) > MAX_TOKEN_BYTES:
         raise TokenNotValid("size")
     if not _SEGMENTS.fullmatch(token):
         raise TokenNotValid("shape")

@@ -96,10 +96,10 @@ def test_operation_has_at_most_4_kib(size: int, accepted: bool) -> None:
 
 
 def test_checked_operation_is_a_copy() -> None:
-    given_operation = {"action": "a", "payees": ["b"]}
-    checked = check_operation(given_operation)
+    payees = ["b"]
+    checked = check_operation({"action": "a", "payees": payees})
 
-    given_operation["payees"].append("c")
+    payees.append("c")
 
     assert checked == {"action": "a", "payees": ["b"]}
 

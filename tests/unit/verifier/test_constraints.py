@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batchtokens_verifier.constraints import Amount, Constraints
+from batchtokens_verifier.constraints import Amount, Constraints, plan_slots
 from batchtokens_verifier.errors import InvalidConstraints
 
 FIFTY = Amount(5000, "USD")
@@ -166,7 +166,7 @@ def test_variable_operation_has_its_caps_currency() -> None:
 def test_year_may_hold_a_leap_day() -> None:
     value = {"valid_from": "2028-01-01T00:00:00Z", "valid_to": "2029-01-01T00:00:00Z"}
 
-    assert Constraints.parse(value, operation_amount=FIFTY)
+    assert Constraints.parse(value, operation_amount=FIFTY).as_json() == value
 
 
 @pytest.mark.parametrize(("per_day", "accepted"), [(499, True), (500, True), (501, False)])
@@ -179,7 +179,8 @@ def test_periods_make_at_most_5000_slots(per_day: int, accepted: bool) -> None:
     }
 
     if accepted:
-        assert Constraints.parse(value, operation_amount=FIFTY)
+        constraints = Constraints.parse(value, operation_amount=FIFTY)
+        assert plan_slots(constraints).capacity == 10 * per_day
         return
     with pytest.raises(InvalidConstraints):
         Constraints.parse(value, operation_amount=FIFTY)
@@ -188,6 +189,6 @@ def test_periods_make_at_most_5000_slots(per_day: int, accepted: bool) -> None:
 def test_schedule_in_seconds_is_for_development() -> None:
     value = changed(schedule="FREQ=SECONDLY;INTERVAL=3;COUNT=12")
 
-    assert Constraints.parse(value, operation_amount=FIFTY, allow_secondly=True)
+    assert Constraints.parse(value, operation_amount=FIFTY, allow_secondly=True).as_json() == value
     with pytest.raises(InvalidConstraints):
         Constraints.parse(value, operation_amount=FIFTY)

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from batchtokens_verifier.errors import OutsideValidity, TokenNotValid, VerificationError
-from batchtokens_verifier.jws import KeySet
 from batchtokens_verifier.policy import (
     ExecutorPolicy,
     authenticate_access_token,
@@ -38,7 +37,7 @@ def test_published_token_gets_its_verdict(vector: dict[str, Any]) -> None:
     try:
         verify_operation_token(
             vector["token"],
-            keys=KeySet.from_jwks(DOCUMENT["jwks"]),
+            keys=KEYS,
             policy=POLICY,
             now=datetime.fromisoformat(vector["now"]),
             operation=vector.get("operation"),
