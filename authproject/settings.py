@@ -189,7 +189,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"]
     + ["rest_framework.renderers.BrowsableAPIRenderer"] * DEVELOPMENT,
     "DEFAULT_PAGINATION_CLASS": "authproject.web.pagination.CursorPages",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "authproject.web.openapi.ProblemSchema",
     "EXCEPTION_HANDLER": "authproject.problems.exception_handler",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
 }
@@ -203,6 +203,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",  # so that tags and operation ids begin behind it
+    "ENUM_NAME_OVERRIDES": {
+        "OperationStatus": "batchtokens.models.Status",
+        "RedemptionStatus": "batchtokens.models.RedemptionStatus",
+    },
     "AUTHENTICATION_WHITELIST": AUTHENTICATION,  # not the browser session of development
 }
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import F
 from django.test import Client
 
 from accounts.models import User
@@ -91,6 +92,5 @@ def redeem(executor: Caller, issued: Issued, key: str = "run-1", **changes: Any)
 def end_leases() -> None:
     """Move the leases that run into the past."""
     past = settings.REDEMPTION_LEASE + timedelta(seconds=1)
-    for row in (*Redemption.objects.all(), *RedemptionAttempt.objects.all()):
-        row.lease_expires_at -= past
-        row.save()
+    for model in (Redemption, RedemptionAttempt):
+        model.objects.update(lease_expires_at=F("lease_expires_at") - past)

@@ -1,9 +1,14 @@
-"""Serializer fields that batchtokens' requests share. They check form alone; services decide."""
+"""Serializer fields that batchtokens' requests share. They check form alone; services decide.
+
+JSON's types are taken as they are: DRF would read 7 as "7", and "7" or 7.0 as 7.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -11,6 +16,54 @@ from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import ProblemError
 
 LONGEST_TOKEN = 16 * 1024
+
+
+class ClosedInput(serializers.Serializer[Any]):
+    """Refuses members that it does not know: a misspelt `occurrence` must not redeem another."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            unknown = [name for name in data if name not in self.fields]
+            if unknown:
+                refusal = serializers.ErrorDetail("There is no such member.", code="unknown")
+                raise serializers.ValidationError({name: [refusal] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class ClosedInputSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # untyped there
+    """Says so in the API's description, which finds this class by its registration."""
+
+    target_class = ClosedInput
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        members = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # noqa: SLF001 - as its own documentation does
+        return {**members, "additionalProperties": False}
+
+
+class TextField(serializers.CharField):
+    """A JSON string."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class TokenField(TextField):
+    """A compact JWS, taken exactly as sent: DRF would trim it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, max_length=LONGEST_TOKEN, **options)
+
+
+class NumberField(serializers.IntegerField):
+    """A JSON number without a fraction."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 @extend_schema_field(
@@ -28,7 +81,10 @@ class AmountField(serializers.Field[Amount, Any, dict[str, str], Any]):
         try:
             return Amount.parse(data, "")
         except ProblemError as error:
-            raise serializers.ValidationError(error.detail) from error
+            member = error.pointer.removeprefix("/")
+            raise serializers.ValidationError(
+                {member: [error.detail]} if member else error.detail
+            ) from error
 
     def to_representation(self, value: Amount) -> dict[str, str]:
         return value.as_json()
@@ -45,10 +101,3 @@ class ObjectField(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
 
     def to_representation(self, value: dict[str, Any]) -> dict[str, Any]:
         return value
-
-
-class TokenField(serializers.CharField):
-    """A compact JWS, taken exactly as sent: DRF would trim it."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(trim_whitespace=False, max_length=LONGEST_TOKEN, **options)

@@ -10,17 +10,26 @@ from rest_framework.request import Request
 from batchtokens.errors import IdempotencyKeyMissing
 
 IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key", str, OpenApiParameter.HEADER, description="1 to 255 visible characters."
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    pattern="^[!-~]{1,255}$",
+    description="With the same key and body, the same answer.",
 )
 IDEMPOTENCY_KEY_REQUIRED = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
     required=True,
-    description="1 to 255 visible characters; a retry repeats it.",
+    pattern="^[!-~]{1,255}$",
+    description="A retry repeats it, and gets the first answer's receipt.",
 )
-OPERATION_ID = OpenApiParameter("public_id", str, OpenApiParameter.PATH, description="op_…")
-REDEMPTION_ID = OpenApiParameter("redemption_id", str, OpenApiParameter.PATH, description="rdm_…")
+OPERATION_ID = OpenApiParameter(
+    "public_id", str, OpenApiParameter.PATH, pattern="^op_[0-9a-f]{32}$"
+)
+REDEMPTION_ID = OpenApiParameter(
+    "redemption_id", str, OpenApiParameter.PATH, pattern="^rdm_[A-Za-z0-9_-]{43}$"
+)
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 

@@ -96,6 +96,10 @@ class TimelineView(generics.ListAPIView[LedgerEntry]):
     permission_classes = [ReadsOperations]
     queryset = LedgerEntry.objects.none()
 
+    @extend_schema(parameters=[OPERATION_ID])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
     def get_queryset(self) -> QuerySet[LedgerEntry]:
         operation = find_operation(
             by=principal_of(self.request), public_id=self.kwargs["public_id"]

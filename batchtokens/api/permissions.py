@@ -1,4 +1,4 @@
-"""Who may do what with operations; `needs` tells the API's description which scope that takes."""
+"""Who may do what with operations; `needs` tells it to the API's description."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from accounts.scopes import ACCOUNT, PROFILE, TOKEN_EXCHANGE
 class ReadsOperations(BasePermission):
     """A person's ordinary token, or a trigger's credential."""
 
-    needs = f"`{PROFILE}` or `{ACCOUNT}`; for a trigger `{TOKEN_EXCHANGE}`"
+    needs = f"the scope `{PROFILE}` or `{ACCOUNT}`; for a trigger `{TOKEN_EXCHANGE}`"
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Say whether somebody is there. Raises InsufficientScope."""
@@ -32,10 +32,13 @@ class ReadsOperations(BasePermission):
 class AsksForOperations(IsUser):
     """A person; the service compares the scope with the operation type's."""
 
-    needs = "the operation type's meta-scope"
+    needs = "a person's token with the operation type's meta-scope"
 
 
 class ChangesOperations(IsAuthenticated):
     """Anybody; the service knows whose operation it is and which scopes its type accepts."""
 
-    needs = f"`{ACCOUNT}` or the operation type's meta-scope; for a trigger `{TOKEN_EXCHANGE}`"
+    needs = (
+        f"the scope `{ACCOUNT}` or the operation type's meta-scope;"
+        f" for a trigger `{TOKEN_EXCHANGE}`"
+    )

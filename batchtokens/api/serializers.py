@@ -8,7 +8,14 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from batchtokens.api.fields import AmountField, ObjectField, TokenField
+from batchtokens.api.fields import (
+    AmountField,
+    ClosedInput,
+    NumberField,
+    ObjectField,
+    TextField,
+    TokenField,
+)
 from batchtokens.models import (
     LedgerEntry,
     OperationToken,
@@ -25,14 +32,14 @@ _SIGNED_ELSEWHERE = frozenset(
 )
 
 
-class OperationInput(serializers.Serializer[Any]):
-    type = serializers.CharField(max_length=80)
+class OperationInput(ClosedInput):
+    type = TextField(max_length=80)
     operation = ObjectField()
     constraints = ObjectField()
 
 
-class ReasonInput(serializers.Serializer[Any]):
-    reason = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
+class ReasonInput(ClosedInput):
+    reason = TextField(max_length=500, required=False, default="", allow_blank=True)
 
 
 class OperationFilter(serializers.Serializer[Any]):
@@ -111,7 +118,7 @@ class EntryOutput(serializers.Serializer[LedgerEntry]):
         return json.loads(entry.entry)["data"]
 
 
-class QueueInput(serializers.Serializer[Any]):
+class QueueInput(ClosedInput):
     operation_token = TokenField()
     operation = ObjectField()
 
@@ -122,23 +129,23 @@ class QueueOutput(serializers.Serializer[Any]):
     next_run_at = serializers.DateTimeField(allow_null=True)
 
 
-class RedemptionInput(serializers.Serializer[Any]):
+class RedemptionInput(ClosedInput):
     operation_token = TokenField()
     operation = ObjectField()
     amount = AmountField(required=False, default=None)
-    occurrence = serializers.CharField(max_length=20, required=False, default=None)
+    occurrence = TextField(max_length=20, required=False, default=None)
 
 
-class SettleInput(serializers.Serializer[Any]):
-    attempt = serializers.IntegerField(min_value=1)
-    reference = serializers.CharField(
+class SettleInput(ClosedInput):
+    attempt = NumberField(min_value=1)
+    reference = TextField(
         max_length=200, required=False, default="", allow_blank=True, source="note"
     )
 
 
-class ReleaseInput(serializers.Serializer[Any]):
-    attempt = serializers.IntegerField(min_value=1)
-    reason = serializers.CharField(max_length=200, source="note")
+class ReleaseInput(ClosedInput):
+    attempt = NumberField(min_value=1)
+    reason = TextField(max_length=200, source="note")
 
 
 class RemainingOutput(serializers.Serializer[Any]):

@@ -27,9 +27,11 @@ def test_queues_the_run(trigger: Caller, issued: Issued) -> None:
 
 
 def test_queues_every_run_of_a_schedule(world: mandates.Savings, trigger: Caller) -> None:
-    limits = {"schedule": "FREQ=DAILY;COUNT=4", "due_window": "PT1H", "periodic_limits": None}
+    issued = mandates.issue(
+        world, schedule="FREQ=DAILY;COUNT=4", due_window="PT1H", periodic_limits=None
+    )
 
-    answer = trigger.post(QUEUE, job(mandates.issue(world, **limits)))
+    answer = trigger.post(QUEUE, job(issued))
 
     assert answer.json()["queued"] == 4
     assert set(QueuedRun.objects.values_list("occurrence", flat=True)) == {"o0", "o1", "o2", "o3"}

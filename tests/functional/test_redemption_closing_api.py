@@ -29,12 +29,14 @@ class TestDetail:
 
         assert executor.get(path).json()["status"] == "in_doubt"
 
-    @pytest.mark.parametrize("verb", ["", "/settle", "/release"])
+    @pytest.mark.parametrize(
+        ("verb", "body"),
+        [("", None), ("/settle", {"attempt": 1}), ("/release", {"attempt": 1, "reason": "x"})],
+    )
     def test_does_not_exist_for_another_executor(
-        self, executor: Caller, other: Caller, issued: Issued, verb: str
+        self, executor: Caller, other: Caller, issued: Issued, verb: str, body: Any
     ) -> None:
         path, nobodys = redeemed(executor, issued), f"{REDEMPTIONS}/rdm_{'A' * 43}"
-        body = {"attempt": 1, "reason": "x"}
 
         theirs = other.post(path + verb, body) if verb else other.get(path)
         absent = other.post(nobodys + verb, body) if verb else other.get(nobodys)

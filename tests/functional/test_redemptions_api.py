@@ -178,7 +178,7 @@ class TestVariableAmount:
 
     def ask(self, executor: Caller, issued: Issued, amount: str | None) -> Any:
         operation = issued.row.details["operation"]
-        named = {"amount": {"amount": amount, "currency": "USD"}} if amount else {}
+        named: dict[str, Any] = {"amount": {"amount": amount, "currency": "USD"}} if amount else {}
         return redeem(executor, issued, operation=operation, **named)
 
     def test_is_named_by_the_executor(self, executor: Caller, open_amount: Issued) -> None:
