@@ -1,7 +1,10 @@
 """The Django app."""
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 from django.utils.module_loading import import_string
+
+from accounts.checks import DEPLOY_CHECKS
 
 
 class AccountsConfig(AppConfig):
@@ -14,3 +17,5 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         """Register what other frameworks find by import."""
         import_string("accounts.api.openapi.BearerScheme")
+        for check in DEPLOY_CHECKS:
+            register(check, Tags.security, deploy=True)

@@ -99,6 +99,14 @@ class NoSigningKey(AccountsError):
     oauth_error = "temporarily_unavailable"
 
 
+class TooManyKeys(AccountsError):
+    """Verifiers refuse a larger key set, so no larger one is ever published."""
+
+    code = "too_many_keys"
+    status = 409
+    title = "The key set is full."
+
+
 class SealBroken(AccountsError):
     """A sealed value was changed, belongs elsewhere, or its key is gone."""
 

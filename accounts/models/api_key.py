@@ -66,6 +66,11 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=now)
         return self.filter(unexpired, revoked_at=None, client__is_active=True)
 
+    def unused_since(self, instant: datetime) -> "ApiKeyQuerySet":
+        """Keep keys that were last used, or made and never used, before an instant."""
+        never = models.Q(last_used_at=None, created_at__lt=instant)
+        return self.filter(never | models.Q(last_used_at__lt=instant))
+
 
 class ApiKey(IdentifiedModel):
     """One secret of a service client.  Its scopes narrow the client's."""

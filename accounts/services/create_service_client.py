@@ -40,7 +40,9 @@ def create_service_client(
 
     Raises InvalidFieldsError.
     """
-    _check(client_id, scopes, audience, delivery_url)
+    check_service_client(
+        client_id=client_id, scopes=scopes, audience=audience, delivery_url=delivery_url
+    )
     client = ServiceClient(
         client_id=client_id,
         scopes=sorted(set(scopes)),
@@ -70,9 +72,13 @@ def _taken(error: IntegrityError) -> FieldError:
     return FieldError(f"/{member}", "taken", "Another client has this already.")
 
 
-def _check(
-    client_id: str, scopes: Collection[str], audience: str | None, delivery_url: str
+def check_service_client(
+    *, client_id: str, scopes: Collection[str], audience: str | None, delivery_url: str
 ) -> None:
+    """Check what a client says of itself.
+
+    Raises InvalidFieldsError, with every member that is wrong.
+    """
     errors = []
     if not _CLIENT_ID.fullmatch(client_id) or client_id == FIRST_PARTY:
         detail = "Use letters, digits, dots, dashes and underscores."

@@ -9,10 +9,11 @@ from django.utils import timezone
 from joserfc.jwk import ECKey
 
 from accounts.crypto import seal
+from accounts.errors import TooManyKeys
 from accounts.models import SigningKey
 from accounts.services.record_event import record_event
-from accounts.tokens.keyring import forget_key_ring
-from batchtokens_verifier.jws import Purpose
+from accounts.tokens.keyring import forget_key_ring, load_key_ring
+from batchtokens_verifier.jws import MAX_KEYS, Purpose
 
 # RFC 7518 section 6.2.1.1: the curve of ES256.
 CURVE = "P-256"
@@ -34,8 +35,12 @@ def rotate_signing_keys(
     """Publish a successor for each purpose; it begins to sign once `overlap` has passed.
 
     The overlap gives every verifier's cache the time to see the new key before its first token.
+    Raises TooManyKeys.
     """
     now = now or timezone.now()
+    published = len(load_key_ring(now=now).jwks()["keys"])
+    if published + len(purposes) > MAX_KEYS:
+        raise TooManyKeys(f"{published} keys are published; verifiers take at most {MAX_KEYS}.")
     return _make_keys(purposes, now + overlap)
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
@@ -58,16 +59,48 @@ def longest_life(purpose: Purpose) -> timedelta | None:
     }.get(purpose)  # receipts, introspection answers and checkpoints are evidence
 
 
+class KeyState(StrEnum):
+    """What the clock makes of a key."""
+
+    UPCOMING = "upcoming"  # published, does not sign yet
+    ACTIVE = "active"
+    RETIRED = "retired"  # published while its tokens live
+    OUTLIVED = "outlived"  # no longer published
+
+
+def key_states(rows: Iterable[SigningKey | RingKey], *, now: datetime) -> dict[str, KeyState]:
+    """Tell the state of every key, by key id; the rows must be all keys."""
+    ordered = sorted(rows, key=lambda row: row.activates_at)
+    states: dict[str, KeyState] = {}
+    for purpose in Purpose:
+        own = [row for row in ordered if row.purpose == purpose]
+        states |= {row.kid: _state(row, None, purpose, now) for row in own[-1:]}
+        states |= {row.kid: _state(row, after, purpose, now) for row, after in pairwise(own)}
+    return states
+
+
+def _state(
+    row: SigningKey | RingKey,
+    successor: SigningKey | RingKey | None,
+    purpose: Purpose,
+    now: datetime,
+) -> KeyState:
+    if row.activates_at > now:
+        return KeyState.UPCOMING
+    if successor is None or successor.activates_at > now:
+        return KeyState.ACTIVE
+    life = longest_life(purpose)
+    outlived = life is not None and successor.activates_at + life <= now
+    return KeyState.OUTLIVED if outlived else KeyState.RETIRED
+
+
 class KeyRing:
     """All keys that are published at one instant."""
 
     def __init__(self, keys: Iterable[RingKey], *, now: datetime) -> None:
         ordered = sorted(keys, key=lambda key: key.activates_at)
-        self._by_purpose = {
-            purpose: _published([key for key in ordered if key.purpose is purpose], now)
-            for purpose in Purpose
-        }
-        self._keys = [key for keys in self._by_purpose.values() for key in keys]
+        states = key_states(ordered, now=now)
+        self._keys = [key for key in ordered if states[key.kid] is not KeyState.OUTLIVED]
         self._jwks = {"keys": [key.public_jwk() for key in self._keys]}
         self._verification_keys = KeySet.of(
             VerificationKey(key.kid, key.purpose, key.public_jwk()) for key in self._keys
@@ -78,7 +111,7 @@ class KeyRing:
 
         Raises NoSigningKey.
         """
-        active = [key for key in self._by_purpose[purpose] if key.activates_at <= at]
+        active = [k for k in self._keys if k.purpose is purpose and k.activates_at <= at]
         if not active:
             raise NoSigningKey
         return active[-1]
@@ -94,17 +127,6 @@ class KeyRing:
     def has(self, kid: str) -> bool:
         """Say whether a key of this id is published."""
         return self._verification_keys.get(kid) is not None
-
-
-def _published(ordered: list[RingKey], now: datetime) -> list[RingKey]:
-    """Drop keys whose last token has expired: their successor has been active for so long."""
-    outlived = {key.kid for key, successor in pairwise(ordered) if _outlived(key, successor, now)}
-    return [key for key in ordered if key.kid not in outlived]
-
-
-def _outlived(key: RingKey, successor: RingKey, now: datetime) -> bool:
-    life = longest_life(key.purpose)
-    return life is not None and successor.activates_at + life <= now
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,222 @@
+"""Accounts in Django's admin: what is appended is only read, and no secret is shown.
+
+Nothing is deleted here; people and clients are disabled instead, so that what they did keeps
+its name.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts.forms import ServiceClientForm, UserCreateForm, UserEditForm
+from accounts.models import (
+    ApiKey,
+    RequestContext,
+    SecurityEvent,
+    ServiceClient,
+    SessionFamily,
+    SigningKey,
+    User,
+)
+from accounts.models.session_family import SessionFamilyQuerySet
+from accounts.services.create_api_key import revoke_api_key
+from accounts.services.end_session import end_sessions
+from accounts.services.record_event import record_event
+from accounts.tokens.keyring import key_states
+
+# These are generic in their type stubs only.
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    PeopleAdmin = UserAdmin[User]
+else:
+    ModelAdmin = admin.ModelAdmin
+    PeopleAdmin = UserAdmin
+
+
+def _context_of(request: HttpRequest) -> RequestContext:
+    context = getattr(request, "context", None)
+    return context if isinstance(context, RequestContext) else RequestContext()
+
+
+def _data_of_change(request: HttpRequest, obj: Any, form: Any) -> dict[str, Any]:
+    actor = request.user
+    by = actor.public_id if isinstance(actor, User) else ""
+    return {"id": obj.public_id, "by": by, "changed": form.changed_data}
+
+
+class KeptAdmin(ModelAdmin):
+    """Rows that are changed but never deleted."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Delete nothing."""
+        return False
+
+
+class ReadOnlyAdmin(KeptAdmin):
+    """Rows that nobody edits by hand."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Add nothing."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Change nothing."""
+        return False
+
+
+@admin.register(User)
+class AccountAdmin(PeopleAdmin, KeptAdmin):
+    """People."""
+
+    form = UserEditForm
+    add_form = UserCreateForm
+    list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
+    list_filter = ("is_active", "is_staff", "is_superuser", "groups")
+    search_fields = ("username_folded", "email_folded")
+    ordering = ("-date_joined",)
+    date_hierarchy = "date_joined"
+    readonly_fields = ("public_id", "date_joined", "last_login")
+    fieldsets = (
+        (None, {"fields": ("public_id", "username", "email", "password")}),
+        ("May", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("Permissions in the admin", {"fields": ("user_permissions",)}),
+        ("When", {"fields": ("date_joined", "last_login")}),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("username", "email", "usable_password", "password1", "password2")}),
+    )
+    actions = ("sign_out_everywhere",)
+
+    @admin.action(description="Sign out everywhere", permissions=["change"])
+    def sign_out_everywhere(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """End all places of the people chosen."""
+        families = SessionFamily.objects.filter(user__in=queryset)
+        ended = end_sessions(families=families, why="admin", context=_context_of(request))
+        messages.success(request, f"{ended} sessions ended.")
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Save, and note which fields were changed."""
+        super().save_model(request, obj, form, change)
+        record_event(
+            code="account_changed" if change else "account_created",
+            user=obj,
+            data=_data_of_change(request, obj, form),
+            context=_context_of(request),
+        )
+
+
+@admin.register(SessionFamily)
+class SessionFamilyAdmin(ReadOnlyAdmin):
+    """Signed-in places."""
+
+    list_display = ("public_id", "user", "kind", "client_id", "last_used_at", "ended_at")
+    list_filter = ("kind", "end_reason", "client_id")
+    search_fields = ("user__username_folded", "address")
+    list_select_related = ("user",)
+    date_hierarchy = "created_at"
+    show_full_result_count = False
+    exclude = (
+        "current_jti_digest",
+        "previous_jti_digest",
+        "rotated_by_digest",
+        "rotation_key_digest",
+    )
+    actions = ("end",)
+
+    def has_end_permission(self, request: HttpRequest) -> bool:
+        """Let those end sessions who may change them: looking is not enough."""
+        return request.user.has_perm("accounts.change_sessionfamily")
+
+    @admin.action(description="End the chosen sessions", permissions=["end"])
+    def end(self, request: HttpRequest, queryset: SessionFamilyQuerySet) -> None:
+        """End the places chosen."""
+        ended = end_sessions(families=queryset, why="admin", context=_context_of(request))
+        messages.success(request, f"{ended} sessions ended.")
+
+
+@admin.register(ServiceClient)
+class ServiceClientAdmin(KeptAdmin):
+    """Machine principals; new ones come from `create_service_client`, which shows the secret."""
+
+    form = ServiceClientForm
+    list_display = ("client_id", "audience", "scopes", "is_active", "created_at")
+    list_filter = ("is_active",)
+    search_fields = ("client_id", "audience")
+    fields = ("public_id", "client_id", "audience", "delivery_url", "scopes", "is_active")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Let deliveries go elsewhere only where there is a secret to sign them with."""
+        fixed = ("public_id", "client_id")
+        return fixed if obj and obj.delivery_secret_sealed else (*fixed, "delivery_url")
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Add nothing here."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ServiceClient, form: Any, change: bool) -> None:
+        """Save, and note which fields were changed."""
+        super().save_model(request, obj, form, change)
+        record_event(
+            code="client_changed",
+            client=obj,
+            data=_data_of_change(request, obj, form),
+            context=_context_of(request),
+        )
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    """Secrets of service clients, without the secrets."""
+
+    list_display = ("name", "client", "identifier", "expires_at", "last_used_at", "revoked_at")
+    list_filter = ("client", "revoked_at")
+    search_fields = ("name", "identifier", "client__client_id")
+    list_select_related = ("client",)
+    exclude = ("secret_digest",)
+    actions = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Let those revoke keys who may change them: looking is not enough."""
+        return request.user.has_perm("accounts.change_apikey")
+
+    @admin.action(description="Revoke the chosen keys", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """Revoke the keys chosen."""
+        keys = list(queryset.select_related("client"))
+        context = _context_of(request)
+        revoked = sum(revoke_api_key(api_key=key, context=context) for key in keys)
+        messages.success(request, f"{revoked} keys revoked.")
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(ReadOnlyAdmin):
+    """Signing keys, public parts alone; new ones come from `rotate_keys`."""
+
+    list_display = ("kid", "purpose", "alg", "state", "activates_at")
+    list_filter = ("purpose",)
+    search_fields = ("kid",)
+    ordering = ("purpose", "activates_at")
+    exclude = ("private_sealed",)
+    readonly_fields = ("state",)
+
+    def state(self, key: SigningKey) -> str:
+        """Tell what the clock makes of the key."""
+        keys = SigningKey.objects.for_purpose(key.purpose)
+        return key_states(keys, now=timezone.now())[key.kid].value
+
+
+@admin.register(SecurityEvent)
+class SecurityEventAdmin(ReadOnlyAdmin):
+    """The security log."""
+
+    list_display = ("at", "code", "outcome", "user", "client", "address", "count")
+    list_filter = ("outcome", "code")
+    search_fields = ("user__username_folded", "client__client_id", "address", "request_id")
+    list_select_related = ("user", "client")
+    ordering = ("-id",)
+    date_hierarchy = "at"
+    show_full_result_count = False

@@ -1,0 +1,93 @@
+"""Forms of the admin.  What a database constraint says about folded names is said here first."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+
+from accounts.models import ServiceClient, User
+from accounts.scopes import CLIENT_SCOPES
+from accounts.services.create_service_client import check_service_client
+from batchtokens_verifier.errors import InvalidFieldsError
+
+# These are generic in their type stubs only.
+if TYPE_CHECKING:
+    UserForm = forms.ModelForm[User]
+    CreateForm = AdminUserCreationForm[User]
+    EditForm = UserChangeForm[User]
+    ClientForm = forms.ModelForm[ServiceClient]
+else:
+    UserForm = forms.ModelForm
+    CreateForm = AdminUserCreationForm
+    EditForm = UserChangeForm
+    ClientForm = forms.ModelForm
+
+
+def _refuse_taken(form: UserForm) -> None:
+    """Refuse names that only differ from another person's in case or form."""
+    others = User.objects.exclude(pk=form.instance.pk)
+    for name in {"username", "email"} & form.cleaned_data.keys():
+        if others.filter(**{f"{name}_folded": form.cleaned_data[name] or ""}).exists():
+            form.add_error(name, f"Another account has this {name}.")
+
+
+class UserCreateForm(CreateForm):
+    """A new person."""
+
+    class Meta:
+        model = User
+        fields = ("username", "email")
+
+    def clean(self) -> dict[str, Any] | None:
+        """Check the names against all others."""
+        cleaned = super().clean()
+        _refuse_taken(self)
+        return cleaned
+
+
+class UserEditForm(EditForm):
+    """A person who is there."""
+
+    class Meta:
+        model = User
+        fields = "__all__"
+
+    def clean(self) -> dict[str, Any] | None:
+        """Check the names against all others."""
+        cleaned = super().clean()
+        _refuse_taken(self)
+        return cleaned
+
+
+class ServiceClientForm(ClientForm):
+    """A service client that is there; new ones come from `create_service_client`."""
+
+    delivery_url = forms.URLField(assume_scheme="https", required=False)
+    scopes = forms.MultipleChoiceField(
+        choices=list(CLIENT_SCOPES.items()),
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+    )
+
+    class Meta:
+        model = ServiceClient
+        fields: ClassVar = ["audience", "delivery_url", "scopes", "is_active"]
+
+    def clean_audience(self) -> str | None:
+        """Store no audience as null: unique columns take many nulls."""
+        return self.cleaned_data["audience"] or None
+
+    def clean(self) -> dict[str, Any] | None:
+        """Check the members by the rules of `create_service_client`."""
+        cleaned = super().clean()
+        try:
+            check_service_client(
+                client_id=self.instance.client_id,
+                scopes=self.cleaned_data.get("scopes", []),
+                audience=self.cleaned_data.get("audience"),
+                delivery_url=self.cleaned_data.get("delivery_url", ""),
+            )
+        except InvalidFieldsError as refusal:
+            for error in refusal.errors:
+                self.add_error(error.pointer.strip("/"), error.detail)
+        return cleaned

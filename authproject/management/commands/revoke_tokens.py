@@ -1,0 +1,143 @@
+"""Sign people out, and take API keys back, by who, where from and how old."""
+
+import argparse
+import ipaddress
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.core.management import CommandParser
+from django.utils import timezone
+
+from accounts.errors import UnknownId
+from accounts.ids import parse_public_id
+from accounts.management.base import NothingMatched, ProductCommand, UsageError
+from accounts.models import ApiKey, SessionFamily, SessionKind, User
+from accounts.models.session_family import SessionFamilyQuerySet
+from accounts.services.create_api_key import revoke_api_key
+from accounts.services.end_session import end_sessions
+
+API_KEY = "api-key"
+# A family's access and refresh tokens live and end with it.
+KINDS = {
+    "session": tuple(SessionKind),
+    "access": (SessionKind.MOBILE,),
+    "refresh": (SessionKind.MOBILE,),
+}
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+
+
+def duration(text: str) -> timedelta:
+    """Read `30d`, `12h`, `15m` or `90s`."""
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text} is not a duration such as 30d, 12h or 15m")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def address(text: str) -> str:
+    """Read an IP address."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not an IP address") from None
+
+
+class Command(ProductCommand):
+    """Ended sessions open nothing here from this moment on; offline verifiers see it in 15 min."""
+
+    help = "End sessions with all their tokens, or revoke API keys."
+    lists = True
+    destructive = True
+
+    def add_options(self, parser: CommandParser) -> None:
+        """Declare whom and what."""
+        parser.add_argument("--all", action="store_true", help="whomever they belong to")
+        parser.add_argument("--user", help="a username or a usr_ id")
+        parser.add_argument("--family", help="one session: a ses_ id")
+        parser.add_argument("--ip", type=address, help="last used from this address")
+        parser.add_argument("--older-than", type=duration, help="made longer ago, such as 30d")
+        parser.add_argument("--inactive-for", type=duration, help="not used for, such as 12h")
+        parser.add_argument(
+            "--type",
+            choices=[*KINDS, API_KEY],
+            default="session",
+            help="session (default): every place; access, refresh: places that hold tokens",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Select, ask, revoke, and print how many."""
+        if not any(options[name] for name in SELECTIONS):
+            raise UsageError("Say whose: --all, --user, --family, --ip, --older-than, …")
+        revoke, found = _api_keys(options) if options["type"] == API_KEY else _sessions(options)
+        if not found:
+            raise NothingMatched("Nothing matched.")
+        revoked = 0
+        if not options["dry_run"]:
+            self.confirm(f"Revoke {found} of type {options['type']}?", yes=options["yes"])
+            revoked = revoke()
+        self.emit_one({"id": options["type"], "found": found, "revoked": revoked})
+
+
+SELECTIONS = ("all", "user", "family", "ip", "older_than", "inactive_for")
+Selected = tuple[Callable[[], int], int]
+
+
+def _sessions(options: dict[str, Any]) -> Selected:
+    families = _families(options)
+
+    def revoke() -> int:
+        return end_sessions(families=families, why=options["reason"])
+
+    return revoke, families.count()
+
+
+def _families(options: dict[str, Any]) -> SessionFamilyQuerySet:
+    now = timezone.now()
+    found = SessionFamily.objects.not_ended().filter(kind__in=KINDS[options["type"]])
+    if options["user"]:
+        found = found.filter(user=_user(options["user"]))
+    if options["family"]:
+        found = found.filter(pk=_identifier(options["family"], SessionFamily.public_prefix))
+    if options["ip"]:
+        found = found.filter(address=options["ip"])
+    if options["older_than"]:
+        found = found.filter(created_at__lt=now - options["older_than"])
+    if options["inactive_for"]:
+        found = found.filter(last_used_at__lt=now - options["inactive_for"])
+    return found
+
+
+def _user(text: str) -> User:
+    named = User.objects.filter(username_folded=text)
+    if text.startswith(f"{User.public_prefix}_"):
+        named = User.objects.filter(pk=_identifier(text, User.public_prefix))
+    user = named.first()
+    if user is None:
+        raise NothingMatched(f"There is no user {text}.")
+    return user
+
+
+def _identifier(text: str, prefix: str) -> Any:
+    try:
+        return parse_public_id(text, prefix)
+    except UnknownId:
+        raise UsageError(f"{text} is not a {prefix}_ id.") from None
+
+
+def _api_keys(options: dict[str, Any]) -> Selected:
+    if options["user"] or options["family"] or options["ip"]:
+        raise UsageError("API keys are selected with --all, --older-than or --inactive-for.")
+    now = timezone.now()
+    found = ApiKey.objects.filter(revoked_at=None).select_related("client")
+    if options["older_than"]:
+        found = found.filter(created_at__lt=now - options["older_than"])
+    if options["inactive_for"]:
+        found = found.unused_since(now - options["inactive_for"])
+
+    def revoke() -> int:
+        return sum(revoke_api_key(api_key=api_key) for api_key in list(found))
+
+    return revoke, found.count()
