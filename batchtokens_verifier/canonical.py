@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, TypeAlias
 
 from batchtokens_verifier.constraints.money import Amount
-from batchtokens_verifier.errors import InvalidOperation
+from batchtokens_verifier.errors import InvalidOperation, member_pointer
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | bool"
 
@@ -129,7 +129,7 @@ def _checked(value: object, pointer: str, depth: int) -> JSON:
 def _checked_object(value: Mapping[Any, object], pointer: str, depth: int) -> dict[str, JSON]:
     _refuse_deeper(pointer, depth)
     return {
-        _checked_name(name, pointer): _checked(member, f"{pointer}/{_escaped(name)}", depth + 1)
+        _checked_name(name, pointer): _checked(member, member_pointer(pointer, name), depth + 1)
         for name, member in value.items()
     }
 
@@ -153,11 +153,6 @@ def _checked_text(text: str, pointer: str) -> str:
     if not unicodedata.is_normalized("NFC", text):
         raise InvalidOperation("Text must be in normal form C.", pointer=pointer)
     return text
-
-
-def _escaped(name: object) -> str:
-    # RFC 6901 §3
-    return str(name).replace("~", "~0").replace("/", "~1")
 
 
 def canonicalize(value: object) -> bytes:

@@ -8,6 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+def member_pointer(pointer: str, name: object) -> str:
+    """Return the JSON pointer of a member of what `pointer` points to (RFC 6901 §3)."""
+    return f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
+
+
 class ProblemError(Exception):
     """Root of every error that this product raises on purpose."""
 

@@ -51,14 +51,19 @@ def savings(**definition: Any) -> Savings:
     trigger = factories.service_client(
         "trigger", scopes=["token_exchange"], audience=TRIGGER_AUDIENCE
     )
-    executor = factories.service_client("savings", scopes=["redeem"], audience=EXECUTOR_AUDIENCE)
+    executor = factories.service_client(
+        "savings",
+        scopes=["redeem"],
+        audience=EXECUTOR_AUDIENCE,
+        delivery_url="https://savings.example/deliveries",
+    )
     kind = create_operation_type(definition=savings_definition(**definition))
     return Savings(factories.alice(may_ask_for=[META_SCOPE]), trigger, executor, kind)
 
 
 def savings_definition(**changes: Any) -> dict[str, Any]:
     """Return the example's own definition, for this file's clients; the amount may be left open."""
-    definition = json.loads(DEFINITION.read_text())
+    definition: dict[str, Any] = json.loads(DEFINITION.read_text())
     definition["schema"]["required"].remove("amount")
     clients = {"executor": "savings", "trigger_clients": ["trigger"]}
     return definition | clients | changes

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import jsonschema
 from jsonschema import Draft202012Validator
 
 from batchtokens.errors import OperationTypeNotValid
-from batchtokens_verifier.errors import InvalidOperation
+from batchtokens_verifier.errors import InvalidOperation, member_pointer
 
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_.]+)\}")
 _LEAF_TYPES = frozenset({"string", "boolean"})
@@ -77,7 +77,7 @@ def check_against_schema(schema: Mapping[str, Any], operation: Mapping[str, Any]
     errors = _validator(json.dumps(schema, sort_keys=True)).iter_errors(dict(operation))
     first = min(errors, key=lambda error: [str(step) for step in error.absolute_path], default=None)
     if first is not None:
-        pointer = "".join(f"/{step}" for step in first.absolute_path)
+        pointer = reduce(member_pointer, first.absolute_path, "")
         raise InvalidOperation(
             f"It does not match the operation type's schema ({first.validator}).",
             pointer=pointer,

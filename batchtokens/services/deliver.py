@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import time
 
 import httpx
 from django.conf import settings
@@ -25,6 +26,7 @@ RETRIED = frozenset({408, 425, 429})
 LONGEST_ANSWER = 64 * 1024
 _CODE = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
 NOT_VALID = "queued_run_not_valid"
+NOT_CONFIGURED = "delivery_not_configured"
 NOT_REACHED = "executor_unavailable"
 
 
@@ -44,6 +46,8 @@ def _send(run: QueuedRun, http: httpx.Client) -> Outcome:
         body, secret = _body(run), executor.delivery_secret()
     except SealBroken:
         return Outcome(RunState.DEAD, NOT_VALID)
+    if not (executor.delivery_url and secret):
+        return Outcome(RunState.PENDING, NOT_CONFIGURED)
     headers = _headers(run, body, secret)
     try:
         with http.stream("POST", executor.delivery_url, content=body, headers=headers) as response:
@@ -69,11 +73,11 @@ def _headers(run: QueuedRun, body: bytes, secret: str) -> dict[str, str]:
 
 
 def _read(response: httpx.Response) -> bytes:
-    """Read at most LONGEST_ANSWER bytes; the rest is of no interest."""
-    content = b""
+    """Read at most LONGEST_ANSWER bytes, for at most the time limit; the rest is of no interest."""
+    content, until = b"", time.monotonic() + settings.DELIVERY_TIMEOUT.total_seconds()
     for chunk in response.iter_bytes():
         content += chunk
-        if len(content) > LONGEST_ANSWER:
+        if len(content) > LONGEST_ANSWER or time.monotonic() > until:
             break
     return content[:LONGEST_ANSWER]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from batchtokens_verifier.errors import InvalidConstraints
+from batchtokens_verifier.errors import InvalidConstraints, member_pointer
 
 MAX_COUNT = 1_000_000
 
@@ -16,8 +16,10 @@ def refuse_unknown(value: Mapping[Any, object], known: frozenset[str], pointer: 
 
     Raises InvalidConstraints.
     """
-    if not known.issuperset(value):
-        raise InvalidConstraints("There is an unknown member.", pointer=pointer)
+    for name in value:
+        if name not in known:
+            unknown = member_pointer(pointer, name)
+            raise InvalidConstraints("There is no such member.", pointer=unknown)
 
 
 def parse_count(value: Mapping[str, object], name: str, pointer: str) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
 
 from batchtokens.models import LedgerEntry, OperationToken, Redemption
 from batchtokens.services.verify_ledger import verify_ledger
@@ -37,7 +38,8 @@ def test_one_slot_is_redeemed_once_whoever_comes_first() -> None:
             ]
 
     credentials = (world.executor.client.client_id, world.executor.secret)
-    with running_server(workers=PROCESSES) as server, ThreadPoolExecutor(THREADS) as pool:
+    issuer = {"ISSUER_URL": settings.ISSUER_URL}
+    with running_server(issuer, workers=PROCESSES) as server, ThreadPoolExecutor(THREADS) as pool:
         answers = list(pool.map(race, range(THREADS)))
 
     for round_ in range(ROUNDS):

@@ -1,0 +1,96 @@
+"""Operation types: closed schemas, sentences that show every leaf, versions that never change."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from batchtokens.errors import ConsentModeNotSupported, OperationTypeNotValid
+from batchtokens.models import OperationType
+from batchtokens.services.create_operation_type import (
+    create_operation_type,
+    switch_operation_type,
+)
+from tests import factories, mandates
+
+pytestmark = pytest.mark.django_db
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture(autouse=True)
+def _clients() -> None:
+    factories.service_client("trigger", scopes=["token_exchange"])
+    factories.service_client("savings", scopes=["redeem"], audience=mandates.EXECUTOR_AUDIENCE)
+
+
+def changed(change: Change) -> dict[str, Any]:
+    definition = copy.deepcopy(mandates.savings_definition())
+    change(definition)
+    return definition
+
+
+def test_creates_the_first_version() -> None:
+    kind = create_operation_type(definition=mandates.savings_definition())
+
+    assert (kind.name, kind.version, kind.is_current) == ("savings.deposit", 1, True)
+    assert [client.client_id for client in kind.trigger_clients.all()] == ["trigger"]
+
+
+def test_the_same_definition_changes_nothing() -> None:
+    first, second = (
+        create_operation_type(definition=mandates.savings_definition()) for _ in range(2)
+    )
+
+    assert first == second
+    assert OperationType.objects.count() == 1
+
+
+def test_a_version_that_has_not_issued_is_corrected_in_place() -> None:
+    create_operation_type(definition=mandates.savings_definition())
+    kind = create_operation_type(definition=mandates.savings_definition(max_lifetime_days=30))
+
+    assert (kind.version, kind.max_lifetime_days) == (1, 30)
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        (lambda d: d.pop("schema"), "/schema"),
+        (lambda d: d.update(surprise=1), "/surprise"),
+        (lambda d: d.update(name="Not A Name"), "/name"),
+        (lambda d: d.update(name=7), "/name"),
+        (lambda d: d.update(executor="nobody"), "/executor"),
+        (lambda d: d.update(executor="trigger"), "/executor"),
+        (lambda d: d.update(trigger_clients=["savings"]), "/trigger_clients/0"),
+        (lambda d: d.update(trigger_clients="trigger"), "/trigger_clients"),
+        (lambda d: d.update(max_lifetime_days=0), "/max_lifetime_days"),
+        (lambda d: d.update(max_lifetime_days=True), "/max_lifetime_days"),
+        (lambda d: d["schema"].update(additionalProperties=True), "/schema"),
+        (lambda d: d["schema"].update(type="array"), "/schema"),
+        (lambda d: d["schema"].update(required="action"), "/schema"),
+        (lambda d: d["schema"]["required"].remove("action"), "/schema/required"),
+        (lambda d: d["schema"]["properties"].update(n={"type": "number"}), "/schema/n"),
+        (lambda d: d.update(summary="Deposit {amount}."), "/summary"),
+        (lambda d: d.update(summary=d["summary"] + " {secret}"), "/summary"),
+    ],
+)
+def test_a_bad_definition_is_refused_with_a_pointer(change: Change, pointer: str) -> None:
+    with pytest.raises(OperationTypeNotValid) as refusal:
+        create_operation_type(definition=changed(change))
+
+    assert refusal.value.pointer == pointer
+    assert not OperationType.objects.exists()
+
+
+def test_exact_consent_is_refused_clearly() -> None:
+    with pytest.raises(ConsentModeNotSupported):
+        create_operation_type(definition=mandates.savings_definition(consent="exact"))
+
+
+def test_a_switch_is_for_every_version() -> None:
+    create_operation_type(definition=mandates.savings_definition())
+
+    assert switch_operation_type(name="savings.deposit", is_active=False) == 1
+    assert not OperationType.objects.active().exists()
