@@ -141,12 +141,16 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("value", "pointer"), REFUSED)
-def test_wrong_member_is_named(value: Any, pointer: str) -> None:
-    with pytest.raises(InvalidConstraints) as refusal:
+def refused_at(value: Any) -> str | None:
+    try:
         Constraints.parse(value, operation_amount=FIFTY)
+    except InvalidConstraints as refusal:
+        return refusal.pointer
+    return None
 
-    assert refusal.value.pointer == pointer
+
+def test_wrong_member_is_named() -> None:
+    assert [(value, refused_at(value)) for value, _ in REFUSED] == REFUSED
 
 
 def test_variable_operation_needs_a_cap() -> None:

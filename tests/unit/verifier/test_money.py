@@ -6,25 +6,30 @@ import pytest
 
 from batchtokens_verifier.constraints import Amount, exponent
 from batchtokens_verifier.errors import InvalidConstraints, InvalidOperation
-from tests.unit.verifier.vectors import cases
+from tests.unit.verifier.vectors import load
 
 
-@pytest.mark.parametrize("vector", cases("amounts", "valid"))
-def test_amount_round_trips(vector: dict[str, Any]) -> None:
-    value = {"amount": vector["amount"], "currency": vector["currency"]}
-
-    amount = Amount.parse(value, "")
-
-    assert amount == Amount(vector["minor"], vector["currency"])
-    assert amount.as_json() == value
+def test_amounts_round_trip() -> None:
+    for vector in load("amounts")["valid"]:
+        value = {"amount": vector["amount"], "currency": vector["currency"]}
+        amount = Amount.parse(value, "")
+        assert amount == Amount(vector["minor"], vector["currency"])
+        assert amount.as_json() == value
 
 
-@pytest.mark.parametrize("vector", cases("amounts", "refused"))
-def test_other_spellings_are_refused(vector: dict[str, Any]) -> None:
-    with pytest.raises(InvalidConstraints) as refusal:
-        Amount.parse(vector["value"], "/max_total")
+def refused_at(value: Any) -> str | None:
+    try:
+        Amount.parse(value, "/max_total")
+    except InvalidConstraints as refusal:
+        return refusal.pointer
+    return None
 
-    assert refusal.value.pointer == f"/max_total{vector['pointer']}"
+
+def test_other_spellings_are_refused() -> None:
+    vectors = load("amounts")["refused"]
+    expected = [(vector["value"], f"/max_total{vector['pointer']}") for vector in vectors]
+
+    assert [(vector["value"], refused_at(vector["value"])) for vector in vectors] == expected
 
 
 def test_caller_names_the_error() -> None:

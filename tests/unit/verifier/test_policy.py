@@ -23,7 +23,7 @@ from tests.unit.verifier.minting import (
     mint,
     operation_claims,
 )
-from tests.unit.verifier.vectors import cases, load
+from tests.unit.verifier.vectors import load
 
 DOCUMENT = load("tokens")
 POLICY = ExecutorPolicy(
@@ -32,8 +32,7 @@ POLICY = ExecutorPolicy(
 GATEWAY = "https://gateway.example/"
 
 
-@pytest.mark.parametrize("vector", cases("tokens", "tokens"))
-def test_published_token_gets_its_verdict(vector: dict[str, Any]) -> None:
+def verdict(vector: dict[str, Any]) -> str:
     try:
         verify_operation_token(
             vector["token"],
@@ -42,11 +41,15 @@ def test_published_token_gets_its_verdict(vector: dict[str, Any]) -> None:
             now=datetime.fromisoformat(vector["now"]),
             operation=vector.get("operation"),
         )
-        code = "ok"
     except VerificationError as refusal:
-        code = refusal.code
+        return refusal.code
+    return "ok"
 
-    assert code == vector["code"]
+
+def test_published_tokens_get_their_verdicts() -> None:
+    expected = {vector["name"]: vector["code"] for vector in DOCUMENT["tokens"]}
+
+    assert {vector["name"]: verdict(vector) for vector in DOCUMENT["tokens"]} == expected
 
 
 def test_verdict_says_what_it_rests_on() -> None:
