@@ -86,6 +86,12 @@ else:
         f" -c statement_timeout={env.integer('STATEMENT_TIMEOUT') * 1000}",
     }
 DATABASES = {"default": _database}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # Exact however many processes count at once; local memory and DatabaseCache are not.
+    "limits": {"BACKEND": "accounts.limits.CounterCache"},
+}
+RATELIMIT_USE_CACHE = "limits"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Apps and what a request passes through. `authproject` comes first: its templates and commands
@@ -187,7 +193,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["authproject.web.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"]
-    + ["rest_framework.renderers.BrowsableAPIRenderer"] * DEVELOPMENT,
+    + ["authproject.web.browsable.PageRenderer"] * DEVELOPMENT,
     "DEFAULT_PAGINATION_CLASS": "authproject.web.pagination.CursorPages",
     "DEFAULT_SCHEMA_CLASS": "authproject.web.openapi.ProblemSchema",
     "EXCEPTION_HANDLER": "authproject.problems.exception_handler",

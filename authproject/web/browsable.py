@@ -1,12 +1,16 @@
-"""Let a developer use the browsable pages with the admin's sign-in; in development only."""
+"""The browsable pages, with the admin's sign-in; in development only."""
+
+from typing import Any
 
 from django.conf import settings
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 
 from accounts.models import FIRST_PARTY, User
 from accounts.scopes import USER_SCOPES, meta_scopes
 from accounts.tokens.access import Grant
+from batchtokens_verifier.errors import ProblemError
 
 
 class BrowserSession(SessionAuthentication):
@@ -25,3 +29,24 @@ class BrowserSession(SessionAuthentication):
             audience=settings.ISSUER_URL,
             auth_time=user.last_login,
         )
+
+
+class PageRenderer(BrowsableAPIRenderer):
+    """The page of an address, with the forms that its reader may send.
+
+    To find those it asks the view's permissions; DRF's own knows no domain errors, and would fail.
+    """
+
+    def get_rendered_html_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
+        """Return the form of a method, None where the reader may not send it."""
+        try:
+            return super().get_rendered_html_form(data, view, method, request)
+        except ProblemError:
+            return None
+
+    def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
+        """Return the form for a raw body, None where the reader may not send it."""
+        try:
+            return super().get_raw_data_form(data, view, method, request)
+        except ProblemError:
+            return None
