@@ -18,6 +18,7 @@ from django.db import connection
 from batchtokens.models import QueuedRun, RunState
 from batchtokens.services.deliver import NOT_VALID, deliver_run, delivery_client
 from batchtokens.services.dispatch import Outcome, claim_runs, finish_run
+from batchtokens.services.record_refusal import record_refusal
 
 LONGEST_PAUSE = 30.0  # seconds between two tries while the database is away
 # What a row that is not what it should be makes Python and httpx raise.
@@ -95,11 +96,19 @@ class Worker:
             return RunState.LEASED
         except POISON as error:
             logger.warning("%s cannot be sent: %s", run.webhook_id, type(error).__name__)
-            outcome = Outcome(RunState.DEAD, NOT_VALID)
-            finish_run(run, outcome)
+            outcome = set_aside(run)
         attempt = f"{run.webhook_id} attempt {run.attempts}"
         logger.info("%s: %s", attempt, f"{outcome.state} {outcome.code}".rstrip())
         return outcome.state
+
+
+def set_aside(run: QueuedRun) -> Outcome:
+    """End a run that nothing can be done with, and record that."""
+    outcome = Outcome(RunState.DEAD, NOT_VALID)
+    if finish_run(run, outcome):
+        attempt = f"{run.webhook_id}.{run.attempts}"
+        record_refusal(outcome.code, by=run.operation_token.executor, correlation=attempt)
+    return outcome
 
 
 def _first_line(fault: Exception) -> str:
