@@ -121,14 +121,15 @@ def shown_password(administrator: Administrator) -> str:
 def run(installation: Installation, wishes: Wishes, output: Output) -> None:
     """Start everything, show the main job, and stay until Ctrl-C or until a process dies."""
     logs = settings.DATA_DIR / "logs"
+    output.line("… starting the servers")
     with Supervisor(folder=settings.BASE_DIR, logs=logs) as supervisor:
         supervisor.start(processes.web_server(wishes.port))
         supervisor.start(processes.worker())
-        supervisor.wait_for(f"http://{HOST}:{wishes.port}/readyz")
         if installation.example is not None:
             supervisor.start(processes.savings_example(installation.example))
-            supervisor.wait_for(f"{installation.example.url}/healthz")
+        supervisor.wait_for(f"http://{HOST}:{wishes.port}/readyz")
         if installation.example is not None:
+            supervisor.wait_for(f"{installation.example.url}/healthz")
             show_main_job(installation.example, supervisor, output)
         output.heading("Running. Ctrl-C stops everything")
         for line in what_next(installation):
