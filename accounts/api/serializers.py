@@ -15,14 +15,23 @@ TEXT = 500
 SCOPE = 1000
 
 
-class TokenField(serializers.CharField):
+class TextField(serializers.CharField):
+    """A JSON string; DRF would read the number 7 as the name "7"."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class TokenField(TextField):
     """A token, exactly as sent."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(trim_whitespace=False, max_length=MAX_TOKEN_BYTES, **options)
 
 
-class PasswordField(serializers.CharField):
+class PasswordField(TextField):
     """A password, exactly as typed; its length is the service's to judge."""
 
     def __init__(self, **options: Any) -> None:
@@ -31,8 +40,8 @@ class PasswordField(serializers.CharField):
 
 
 class RegisterInput(serializers.Serializer[Any]):
-    username = serializers.CharField(max_length=TEXT)
-    email = serializers.CharField(max_length=TEXT)
+    username = TextField(max_length=TEXT)
+    email = TextField(max_length=TEXT)
     password = PasswordField()
 
 
@@ -44,10 +53,10 @@ class UserOutput(serializers.Serializer[User]):
 
 
 class SignInInput(serializers.Serializer[Any]):
-    username = serializers.CharField(max_length=TEXT)
+    username = TextField(max_length=TEXT)
     password = PasswordField()
-    scope = serializers.CharField(max_length=SCOPE, default="", allow_blank=True)
-    resource = serializers.CharField(max_length=TEXT, default="", allow_blank=True)
+    scope = TextField(max_length=SCOPE, default="", allow_blank=True)
+    resource = TextField(max_length=TEXT, default="", allow_blank=True)
 
 
 class RefreshInput(serializers.Serializer[Any]):
@@ -81,9 +90,9 @@ class LogOutInput(serializers.Serializer[Any]):
 class SignInForm(serializers.Serializer[Any]):
     """The form of RFC 6749 section 4.3 without its grant type; this is no OAuth endpoint."""
 
-    username = serializers.CharField(max_length=TEXT)
+    username = TextField(max_length=TEXT)
     password = PasswordField()
-    scope = serializers.CharField(max_length=SCOPE, default="", allow_blank=True)
+    scope = TextField(max_length=SCOPE, default="", allow_blank=True)
 
 
 class RefreshForm(serializers.Serializer[Any]):
