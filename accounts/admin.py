@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.forms import ServiceClientForm, UserCreateForm, UserEditForm
 from accounts.models import (
     ApiKey,
+    RateCounter,
     RequestContext,
     SecurityEvent,
     ServiceClient,
@@ -219,4 +220,12 @@ class SecurityEventAdmin(ReadOnlyAdmin):
     list_select_related = ("user", "client")
     ordering = ("-id",)
     date_hierarchy = "at"
+    show_full_result_count = False
+
+
+@admin.register(RateCounter)
+class RateCounterAdmin(ReadOnlyAdmin):
+    """Counters of volume limits; their keys are digests."""
+
+    list_display = ("key", "value", "expires_at")
     show_full_result_count = False

@@ -76,18 +76,24 @@ class UnknownId(AccountsError):
 
 
 class RateLimited(AccountsError):
-    """Too many tries.  `retry_after`: seconds; `limit`: tries per `window` seconds."""
+    """Too many tries.  `retry_after`: seconds; `limit`: tries per `window` seconds.
+
+    `first`: whether it is the first refusal of its window.
+    """
 
     code = "rate_limited"
     status = 429
     title = "Too many requests."
 
-    def __init__(self, *, policy: str, limit: int, window: int, retry_after: int) -> None:
+    def __init__(
+        self, *, policy: str, limit: int, window: int, retry_after: int, first: bool = False
+    ) -> None:
         super().__init__(f"Try again in {retry_after} seconds.")
         self.policy = policy
         self.limit = limit
         self.window = window
         self.retry_after = retry_after
+        self.first = first
 
 
 class NoSigningKey(AccountsError):

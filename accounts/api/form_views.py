@@ -8,12 +8,14 @@ from rest_framework.response import Response
 from accounts.api.authentication import bearer_token, context_of
 from accounts.api.requests import only_one, validated
 from accounts.api.serializers import FormPairOutput, RefreshForm, SignInForm
+from accounts.api.throttles import RefreshThrottle, SignInThrottle
 from accounts.api.views import PublicView, idempotency_key
 from accounts.services.refresh_session import refresh_session
 from accounts.services.sign_in import sign_in
 
 
 class TokenFormView(PublicView):
+    throttle_classes = (SignInThrottle,)
     parser_classes = (FormParser,)
 
     @extend_schema(request=SignInForm, responses=FormPairOutput, tags=["forms"])
@@ -24,6 +26,7 @@ class TokenFormView(PublicView):
 
 
 class RefreshFormView(PublicView):
+    throttle_classes = (RefreshThrottle,)
     parser_classes = (FormParser,)
 
     @extend_schema(request=RefreshForm, responses=FormPairOutput, tags=["forms"])

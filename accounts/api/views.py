@@ -20,6 +20,7 @@ from accounts.api.serializers import (
     UserOutput,
     VerifyInput,
 )
+from accounts.api.throttles import RefreshThrottle, RegisterThrottle, SignInThrottle
 from accounts.models import User
 from accounts.services.log_out import log_out
 from accounts.services.refresh_session import refresh_session
@@ -39,6 +40,8 @@ class PublicView(APIView):
 
 
 class RegisterView(PublicView):
+    throttle_classes = (RegisterThrottle,)
+
     @extend_schema(request=RegisterInput, responses={201: UserOutput}, tags=["auth"])
     def post(self, request: Request) -> Response:
         """Make an account."""
@@ -47,6 +50,8 @@ class RegisterView(PublicView):
 
 
 class SignInView(PublicView):
+    throttle_classes = (SignInThrottle,)
+
     @extend_schema(request=SignInInput, responses=TokenPairOutput, tags=["auth"])
     def post(self, request: Request) -> Response:
         """Sign in with username and password."""
@@ -55,6 +60,8 @@ class SignInView(PublicView):
 
 
 class RefreshView(PublicView):
+    throttle_classes = (RefreshThrottle,)
+
     @extend_schema(
         request=RefreshInput,
         responses=TokenPairOutput,

@@ -2,6 +2,7 @@
 
 from accounts.models.api_key import ApiKey
 from accounts.models.identified import IdentifiedModel
+from accounts.models.rate_counter import RateCounter
 from accounts.models.security_event import Outcome, RequestContext, SecurityEvent
 from accounts.models.service_client import ServiceClient
 from accounts.models.session_family import FIRST_PARTY, EndReason, SessionFamily, SessionKind
@@ -14,6 +15,7 @@ __all__ = [
     "EndReason",
     "IdentifiedModel",
     "Outcome",
+    "RateCounter",
     "RequestContext",
     "SecurityEvent",
     "ServiceClient",

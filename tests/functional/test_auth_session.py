@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts.models import EndReason, SecurityEvent, SessionFamily
@@ -91,3 +92,15 @@ def test_ends_nothing_by_a_strange_token(client: Client) -> None:
 
 def test_refuses_to_log_out_nobody(client: Client) -> None:
     assert log_out(client, {}) == 401
+
+
+def test_answers_503_without_a_database(client: Client) -> None:
+    token = factories.access_token_for(factories.alice())
+
+    def away(*_: Any) -> None:
+        raise OperationalError("the database is away")
+
+    with connection.execute_wrapper(away):
+        answer = client.get("/api/v1/me", headers=bearer(token))
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

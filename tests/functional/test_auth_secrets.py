@@ -1,0 +1,54 @@
+"""After signing in, refreshing and being refused, no secret is in any row or log line."""
+
+import logging
+
+import pytest
+from django.apps import apps
+from django.test import Client
+
+from accounts.services.rotate_signing_keys import ensure_signing_keys
+from tests import factories
+from tests.factories import basic, bearer
+from tests.tokens import claims_of
+
+pytestmark = pytest.mark.django_db
+JSON = "application/json"
+
+
+def rows() -> str:
+    """Everything that is stored, as text."""
+    models = apps.get_models(include_auto_created=True)
+    return "\n".join(str(row) for model in models for row in model._default_manager.values())
+
+
+def everything_that_is_secret(client: Client) -> list[str]:
+    """Go through the doors, rightly and wrongly, and return what was shown there."""
+    body = {"username": "alice", "password": factories.PASSWORD}
+    first = client.post("/api/v1/auth/token", body, content_type=JSON).json()
+    url = "/api/v1/auth/token/refresh"
+    second = client.post(url, {"refresh": first["refresh"]}, content_type=JSON).json()
+    client.post(url, {"refresh": second["refresh"]}, content_type=JSON)
+    client.post(url, {"refresh": first["refresh"]}, content_type=JSON)
+    client.post("/api/v1/auth/token", body | {"password": "mistyped1"}, content_type=JSON)
+    client.get("/api/v1/me", headers=bearer(first["access"] + "x"))
+    gateway, secret = factories.service_client()
+    client.get("/api/v1/queue", headers=basic(gateway, secret))
+    client.get("/api/v1/queue", headers=basic(gateway, secret[:-1] + "~"))
+    tokens = [first["access"], first["refresh"], second["access"], second["refresh"]]
+    names = [str(claims_of(token)["jti"]) for token in tokens]
+    return [factories.PASSWORD, "mistyped1", secret, secret[20:53], *tokens, *names]
+
+
+def test_no_secret_is_stored_or_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    ensure_signing_keys()
+    factories.alice()
+
+    with caplog.at_level(logging.DEBUG):
+        secrets = everything_that_is_secret(client)
+
+    stored, logged = rows(), caplog.text
+    assert "refresh_replayed" in stored
+    for secret in secrets:
+        signature = secret.rpartition(".")[2]
+        assert signature not in stored
+        assert signature not in logged
