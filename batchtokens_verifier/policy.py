@@ -6,7 +6,7 @@ cancelled, only its redemption tells.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from batchtokens_verifier.canonical import check_operation, parameter_digest
 from batchtokens_verifier.claims import (
@@ -81,7 +81,7 @@ def verify_operation_token(
         raise OperationTokenNotValid("operation type")
     if operation is not None:
         check_operation_copy(claims, operation)
-    check_validity(claims, now)
+    check_validity(claims, now, ahead=timedelta(seconds=CLOCK_SKEW_SECONDS))
     return Verdict(claims)
 
 
@@ -139,12 +139,15 @@ def check_operation_copy(claims: OperationTokenClaims, operation: object) -> Non
         raise OperationMismatch
 
 
-def check_validity(claims: OperationTokenClaims, at: datetime) -> None:
+def check_validity(
+    claims: OperationTokenClaims, at: datetime, *, ahead: timedelta = timedelta()
+) -> None:
     """Refuse an instant outside of valid_from ≤ at < valid_to.
 
+    ahead: how far valid_from may lie in the future, for a clock that is behind the authority's.
     Raises OutsideValidity.
     """
-    if not claims.constraints.valid_from <= at < claims.constraints.valid_to:
+    if not claims.constraints.valid_from - ahead <= at < claims.constraints.valid_to:
         raise OutsideValidity
 
 

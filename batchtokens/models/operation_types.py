@@ -5,12 +5,16 @@ A version that has issued never changes; `is_active` and the triggers are switch
 
 from __future__ import annotations
 
+import re
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
 from accounts import ids
 from accounts.models import ServiceClient
+
+TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 
 
 class ConsentMode(models.TextChoices):
@@ -30,9 +34,7 @@ class OperationType(models.Model):
     """One version of an operation type."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
-    name = models.CharField(
-        max_length=80, validators=[RegexValidator(r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")]
-    )
+    name = models.CharField(max_length=80, validators=[RegexValidator(f"^{TYPE_NAME.pattern}$")])
     version = models.PositiveIntegerField(default=1)
     is_current = models.BooleanField(default=True)
     is_active = models.BooleanField(default=True, help_text="Switch off to stop every run at once.")

@@ -9,7 +9,18 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    Count,
+    Exists,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce
 
 from accounts.models import ServiceClient, User
@@ -111,10 +122,15 @@ def _types(
         .annotate(
             clock=DatabaseClock(),
             is_trigger=Exists(links),
-            live_mandates=Coalesce(Subquery(live.annotate(n=Count("pk")).values("n")), Value(0)),
-            live_total=Coalesce(
-                Subquery(live.annotate(n=Sum("max_total_minor")).values("n")), Value(0)
-            ),
+            live_mandates=_counted("max_live_mandates", live.annotate(n=Count("pk"))),
+            live_total=_counted("max_total_minor", live.annotate(n=Sum("max_total_minor"))),
             earlier=Subquery(earlier.values("pk")),
         )
     )
+
+
+def _counted(cap: str, live: QuerySet[Any]) -> Case:
+    """Count only what is capped: without a cap, a person's mandates may be very many."""
+    number = BigIntegerField()
+    count = Coalesce(Subquery(live.values("n"), output_field=number), Value(0, number))
+    return Case(When(**{cap: None}, then=Value(0, number)), default=count)

@@ -29,6 +29,7 @@ from batchtokens.errors import (
     TriggerNotAllowed,
 )
 from batchtokens.models import OperationToken
+from batchtokens.models.operation_types import TYPE_NAME
 from batchtokens.services.allow import Allowance, allow_operation
 from batchtokens.services.issue import Issued, Origin, draft_operation, issue_operation_token
 from batchtokens_verifier.canonical import b64url
@@ -96,9 +97,10 @@ def _verify_subject(by: ServiceClient, token: str) -> Grant:
 def _check_members(details: Mapping[str, Any]) -> str:
     for name in sorted(_REFUSED_MEMBERS & details.keys()):
         raise InvalidConstraints("The authority fills it in.", pointer=f"/{name}")
-    if not isinstance(details.get("type"), str):
-        raise InvalidConstraints("It is missing or not a string.", pointer="/type")
-    return str(details["type"])
+    wanted = details.get("type")
+    if not isinstance(wanted, str) or not TYPE_NAME.fullmatch(wanted):
+        raise InvalidConstraints("It is missing, or not the name of a type.", pointer="/type")
+    return wanted
 
 
 def _issue(

@@ -30,6 +30,7 @@ from batchtokens.models.writing import insertion, write_together
 from batchtokens.services.check_operation_type import check_against_schema
 from batchtokens.services.summarise import summarise
 from batchtokens_verifier.canonical import (
+    MAX_SAFE_INTEGER,
     b64url,
     canonicalize,
     check_operation,
@@ -105,6 +106,7 @@ def draft_operation(
             raise InvalidConstraints(
                 f"At most {operation_type.max_lifetime_days} days.", pointer="/valid_to"
             )
+        _check_recordable(limits, amount)
     return Draft(
         operation_type=operation_type,
         operation=checked,
@@ -113,6 +115,14 @@ def draft_operation(
         amount=amount,
         summary=summarise(operation_type, checked, limits),
     )
+
+
+def _check_recordable(limits: Constraints, amount: Amount | None) -> None:
+    """Refuse what could add up to more than a ledger entry can say (RFC 8785 §3.2.2.3)."""
+    largest = amount or limits.max_individual_amount
+    total = limits.max_total.minor if limits.max_total else MAX_SAFE_INTEGER + 1
+    if largest and min(total, largest.minor * _capacity(limits)) > MAX_SAFE_INTEGER:
+        raise InvalidConstraints("The runs could add up to too much.", pointer="/max_total")
 
 
 def _capacity(limits: Constraints) -> int:

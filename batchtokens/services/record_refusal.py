@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from accounts.models import ServiceClient
 from accounts.services.record_event import record_event
+from batchtokens_verifier.canonical import digest
 from batchtokens_verifier.errors import ProblemError
 
 
@@ -16,10 +17,11 @@ def record_refusal(
     forgets it.
     """
     code = refusal if isinstance(refusal, str) else refusal.code
+    attempt = f"{by.client_id if by else ''}:{correlation}"
     record_event(
         code=code,
         outcome="refused",
         client=by,
-        correlation=f"{by.client_id if by else ''}:{correlation}",
+        correlation=digest(attempt.encode()),  # a key may be longer than the column
         data={"run": correlation},
     )

@@ -1,6 +1,6 @@
 """What an executor accepts, by the published tokens and by its policy."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -79,6 +79,20 @@ def test_expired_token_is_still_authentic() -> None:
 
     with pytest.raises(OutsideValidity):
         check_validity(claims, late)
+
+
+@pytest.mark.parametrize(("seconds", "accepted"), [(-11, False), (-10, True), (0, True)])
+def test_a_clock_may_be_ten_seconds_behind(seconds: int, accepted: bool) -> None:
+    claims = authenticate_operation_token(
+        mint(operation_claims()), keys=KEYS, issuer=ISSUER, audience=AUDIENCE, now=NOW
+    )
+    at, ahead = claims.constraints.valid_from + timedelta(seconds=seconds), timedelta(seconds=10)
+
+    if accepted:
+        check_validity(claims, at, ahead=ahead)
+        return
+    with pytest.raises(OutsideValidity):
+        check_validity(claims, at, ahead=ahead)
 
 
 @pytest.mark.parametrize(
