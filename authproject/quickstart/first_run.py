@@ -74,6 +74,7 @@ def prepare(wishes: Wishes, output: Output) -> Installation:
         installation = with_demo_data(installation)
     if settings.PRODUCTION:
         preparation.collect_static_files()
+        output.done("Static files", "collected")
     output.done(
         "Demo data", shown_demo(installation), f"Password   {shown_password(administrator)}"
     )
