@@ -13,6 +13,7 @@ from accounts.models.folded import FoldedField, nfkc
 from accounts.models.identified import IdentifiedModel
 
 USERNAME_MAX_LENGTH = 64
+EMAIL_MAX_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, without its angle brackets
 
 
 def validate_username(username: str) -> None:
@@ -54,8 +55,8 @@ class User(IdentifiedModel, AbstractBaseUser, PermissionsMixin):
     username = models.CharField(max_length=USERNAME_MAX_LENGTH, validators=[validate_username])
     # Casefolding can make three characters of one.
     username_folded = FoldedField(source="username", max_length=3 * USERNAME_MAX_LENGTH)
-    email = models.EmailField(max_length=254)
-    email_folded = FoldedField(source="email", max_length=3 * 254)
+    email = models.EmailField(max_length=EMAIL_MAX_LENGTH)
+    email_folded = FoldedField(source="email", max_length=3 * EMAIL_MAX_LENGTH)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=timezone.now)

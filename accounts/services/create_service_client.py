@@ -18,6 +18,7 @@ from batchtokens_verifier.errors import FieldError, InvalidFieldsError
 
 # No colon (RFC 7617 section 2), and nothing that could be read as the id of a person.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]|_(?![0-9a-f]{32}$)){0,99}")
+URL_MAX_LENGTH = 500
 _DELIVERY_SECRET_BYTES = 32
 
 
@@ -101,7 +102,5 @@ def _is_url(text: str) -> bool:
         parts = urlsplit(text)
     except ValueError:
         return False
-    printable = text.isprintable() and " " not in text
-    return (
-        printable and parts.scheme in {"http", "https"} and bool(parts.hostname) and "#" not in text
-    )
+    plain = len(text) <= URL_MAX_LENGTH and text.isprintable() and not {" ", "#"} & set(text)
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)

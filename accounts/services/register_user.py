@@ -8,8 +8,8 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from accounts.models import RequestContext, User
-from accounts.models.folded import nfkc
-from accounts.models.user import USERNAME_MAX_LENGTH, validate_username
+from accounts.models.folded import fold, nfkc
+from accounts.models.user import EMAIL_MAX_LENGTH, USERNAME_MAX_LENGTH, validate_username
 from accounts.services.record_event import NOWHERE, record_event
 from batchtokens_verifier.errors import FieldError, InvalidFieldsError
 
@@ -51,6 +51,10 @@ def _check_username(username: str) -> list[FieldError]:
 
 
 def _check_email(email: str) -> list[FieldError]:
+    # Some characters fold to many: both forms must fit their columns.
+    if max(len(email), len(fold(email))) > EMAIL_MAX_LENGTH:
+        detail = f"Use at most {EMAIL_MAX_LENGTH} characters."
+        return [FieldError("/email", "max_length", detail)]
     return _errors_of("/email", lambda: validate_email(email))
 
 

@@ -82,6 +82,13 @@ def test_refuses_what_is_no_address(client: Client, email: str) -> None:
     assert refusal(register(client, email=email)) == ("/email", "invalid")
 
 
+@pytest.mark.parametrize(
+    "email", [f"{'a' * 250}@example.org", f"alice@{'ﷺ' * 50}.org"], ids=["long", "folds long"]
+)
+def test_refuses_a_long_address(client: Client, email: str) -> None:
+    assert refusal(register(client, email=email)) == ("/email", "max_length")
+
+
 @pytest.mark.parametrize(("length", "status"), [(7, 400), (8, 201), (128, 201), (129, 400)])
 def test_bounds_the_length_of_a_password(client: Client, length: int, status: int) -> None:
     password = ("correct horse battery staple " * 5)[:length].replace(" ", "-")

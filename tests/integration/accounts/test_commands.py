@@ -107,6 +107,7 @@ class TestCreateServiceClient:
             ["usr_00000000000000000000000000000000"],
             ["other", "--audience=https://taken.example/"],
             ["other", "--audience=nonsense"],
+            ["other", f"--audience=https://other.example/{'a' * 500}"],
             ["other", "--audience=http://127.0.0.1:8000"],
             ["other", "--delivery-url=ftp://other.example"],
         ],
