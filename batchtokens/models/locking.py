@@ -22,10 +22,11 @@ from batchtokens.models.operation_tokens import OperationToken
 from batchtokens.models.operation_types import OperationType
 from batchtokens.models.redemptions import Redemption, RedemptionAttempt
 
-# Per vendor: an aggregate of JSON objects, one JSON object, the row lock; SQLite's transaction
+# Per vendor: an aggregate of JSON objects, one JSON object, the row lock, which lets rows that
+# refer to this one be written; SQLite's transaction
 # is the only writer.
 _DIALECTS = {
-    "postgresql": ("json_agg", "json_build_object", "FOR UPDATE"),
+    "postgresql": ("json_agg", "json_build_object", "FOR NO KEY UPDATE"),
     "sqlite": ("json_group_array", "json_object", ""),
 }
 _INSTANTS = frozenset({"counts_at", "reserved_at", "lease_expires_at", "settled_at", "at"})

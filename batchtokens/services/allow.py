@@ -78,7 +78,8 @@ def allow_operation(
     `trigger` None is the built-in one, allowed for every type. Two statements; call it in a
     transaction.
     """
-    user = User.objects.select_for_update().filter(pk=grant.subject.pk, is_active=True).first()
+    people = User.objects.select_for_update(no_key=True)  # sign-ins meanwhile need not wait
+    user = people.filter(pk=grant.subject.pk, is_active=True).first()
     if user is None:
         raise SubjectTokenNotValid
     kind = _types(user, trigger, idempotency_digest).filter(name=type_name).first()
