@@ -45,7 +45,8 @@ class SessionFamilyQuerySet(models.QuerySet["SessionFamily"]):
 
     def locked(self, identifier: uuid.UUID) -> "SessionFamily | None":
         """Read one family and its person, and keep others from changing it until commit."""
-        rows = self.select_for_update(of=("self",)).select_related("user")
+        # NO KEY: a row that refers to the family can be written meanwhile.
+        rows = self.select_for_update(of=("self",), no_key=True).select_related("user")
         return rows.filter(pk=identifier).first()
 
 
