@@ -22,7 +22,7 @@ install: $(DEVELOPMENT) ## make .venv with all that tests and checks need
 
 .PHONY: test
 test: $(DEVELOPMENT) ## run all tests, on SQLite and on a real PostgreSQL (ARGS="-k name")
-	@$(BIN)/python -m tests $(ARGS)
+	@$(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m tests $(ARGS)
 
 .PHONY: lint
 lint: $(DEVELOPMENT) ## check style, format, types and layers

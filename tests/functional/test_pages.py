@@ -98,13 +98,14 @@ def test_a_form_without_its_csrf_token_is_a_403_page() -> None:
     assert b"reload the page" in response.content
 
 
-def test_an_unexpected_error_is_a_problem_without_the_inside(
-    monkeypatch: pytest.MonkeyPatch,
+def test_an_unexpected_error_is_logged_once_and_shows_nothing_of_the_inside(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("authproject.observability.health.PARTS", {"database": _burst})
     response = Client(raise_request_exception=False).get("/readyz")
     assert (response.status_code, response.json()["code"]) == (500, "server_error")
     assert "inside" not in response.content.decode()
+    assert [record.name for record in caplog.records if record.exc_info] == ["django.request"]
 
 
 def test_a_database_that_is_away_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
