@@ -1,0 +1,183 @@
+"""Staff hold, resume and cancel operations: a reason is asked for, each refusal is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from batchtokens.admin.reading import ReadOnlyAdmin
+from batchtokens.models import HoldKind, OperationToken
+from batchtokens.services.hold import hold_operation, resume_operation
+from batchtokens.services.revoke import cancel_operation
+from batchtokens_verifier.errors import ProblemError
+
+MOST_AT_ONCE = 100
+CHANGE_PERMISSION = "batchtokens.change_operationtoken"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One verb: what it does, and how the pages speak of it."""
+
+    service: Callable[..., OperationToken]
+    label: str
+    done: str
+    consequence: str
+
+
+CHANGES: Mapping[str, Change] = {
+    "hold": Change(
+        hold_operation, "Hold", "held", "No run is accepted until staff resumes the operation."
+    ),
+    "resume": Change(
+        resume_operation,
+        "Resume",
+        "resumed",
+        "Holds of staff and of the trigger are lifted; the person's own hold stays.",
+    ),
+    "cancel": Change(
+        cancel_operation,
+        "Cancel",
+        "cancelled",
+        "This is final. What was redeemed stays redeemed; nothing further runs.",
+    ),
+}
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+        help_text="It stands in the operation's timeline, where its owner can read it.",
+    )
+
+
+class StaffChangesAdmin(ReadOnlyAdmin):
+    """Adds the three changes as actions of the list and as pages of their own."""
+
+    change_form_template = "admin/batchtokens/operationtoken/change_form.html"
+
+    def has_staff_change_permission(self, request: HttpRequest) -> bool:
+        """Let those change operations who have Django's permission: looking is not enough."""
+        return request.user.has_perm(CHANGE_PERMISSION)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer the changes for the chosen rows."""
+        actions: dict[str, Any] = super().get_actions(request)
+        if self.has_staff_change_permission(request):
+            for verb, change in CHANGES.items():
+                ask = partial(StaffChangesAdmin.ask_for_chosen, verb=verb)
+                actions[verb] = (ask, verb, f"{change.label} the chosen operations…")
+        return actions
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page of each change, before the addresses that take any word for a key."""
+        pages = [
+            path(
+                f"{verb}/",
+                self.admin_site.admin_view(self.staff_change_view),
+                {"verb": verb},
+                name=f"batchtokens_operationtoken_{verb}",
+            )
+            for verb in CHANGES
+        ]
+        return [*pages, *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show one operation, with the changes that the reader may make."""
+        changes = [
+            {"label": change.label, "address": f"{_address(verb)}?ids={object_id}"}
+            for verb, change in CHANGES.items()
+            if self.has_staff_change_permission(request)
+        ]
+        more = {"changes": changes, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, more)
+
+    def ask_for_chosen(
+        self, request: HttpRequest, queryset: QuerySet[OperationToken], *, verb: str
+    ) -> HttpResponse | None:
+        """Show the page that asks for the reason; None shows the list again."""
+        if queryset.count() > MOST_AT_ONCE:
+            messages.error(request, f"Choose at most {MOST_AT_ONCE} operations at once.")
+            return None
+        return self._ask(request, verb, list(queryset), ReasonForm())
+
+    def staff_change_view(self, request: HttpRequest, verb: str) -> HttpResponse:
+        """Ask for the reason (GET), or apply the change with it (POST)."""
+        if not self.has_staff_change_permission(request):
+            raise PermissionDenied
+        sent = request.method == "POST"
+        chosen = _chosen((request.POST if sent else request.GET).getlist("ids"))
+        form = ReasonForm(request.POST if sent else None)
+        if not form.is_valid():
+            return self._ask(request, verb, chosen, form)
+        self._apply(request, verb, chosen, reason=form.cleaned_data["reason"])
+        if len(chosen) == 1:
+            return redirect("admin:batchtokens_operationtoken_change", chosen[0].pk)
+        return redirect("admin:batchtokens_operationtoken_changelist")
+
+    def _ask(
+        self, request: HttpRequest, verb: str, chosen: list[OperationToken], form: ReasonForm
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"{CHANGES[verb].label} operations",
+            "address": _address(verb),
+            "change": CHANGES[verb],
+            "chosen": chosen,
+            "form": form,
+        }
+        page = "admin/batchtokens/operationtoken/staff_change.html"
+        return TemplateResponse(request, page, context)
+
+    def _apply(
+        self, request: HttpRequest, verb: str, chosen: Iterable[OperationToken], *, reason: str
+    ) -> None:
+        """Change each in a transaction of its own, so that a refusal does not stop the others.
+
+        The ledger says that it was staff; Django's own log says who.
+        """
+        change, done = CHANGES[verb], 0
+        for token in chosen:
+            try:
+                change.service(operation_id=token.pk, by=HoldKind.STAFF, reason=reason)
+            except ProblemError as refusal:
+                messages.error(request, f"Not {change.done}: {token.public_id}. {refusal}")
+            else:
+                self.log_change(request, token, f"{change.done}: {reason}")
+                done += 1
+        if done:
+            messages.success(request, f"{done} {change.done}.")
+
+
+def _address(verb: str) -> str:
+    return reverse(f"admin:batchtokens_operationtoken_{verb}")
+
+
+def _chosen(ids: list[str]) -> list[OperationToken]:
+    """Return the operations of these ids. Raises Http404 for anything else."""
+    field = forms.ModelMultipleChoiceField(OperationToken.objects.all())
+    if len(ids) > MOST_AT_ONCE:
+        raise Http404
+    try:
+        return list(field.clean(ids))
+    except ValidationError as error:
+        raise Http404 from error
