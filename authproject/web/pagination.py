@@ -1,15 +1,18 @@
 """Pages of long lists: `{"results", "next", "previous"}`, by cursor, newest first."""
 
+import base64
 import re
 from typing import Any, NoReturn
 
 from django.core.exceptions import ValidationError as ModelValidationError
-from rest_framework.exceptions import NotFound, ValidationError
+from django.db.models import Model
+from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 _SIZE = re.compile("[1-9][0-9]{0,3}")
+_CURSOR = re.compile("(?:o=[0-9]{1,4}&?)?(?:r=1&?)?(?:p=(?P<position>[0-9a-f-]{1,36}))?")
 
 
 class CursorPages(CursorPagination):
@@ -28,10 +31,8 @@ class CursorPages(CursorPagination):
     ) -> list[Any] | None:
         """Return one page. Raises ValidationError for a cursor that this list never gave."""
         try:
-            cursor = self.decode_cursor(request)
-            if cursor is not None and cursor.position is not None:
-                queryset.model._meta.pk.to_python(cursor.position)
-        except (NotFound, ModelValidationError):
+            _check_cursor(request.query_params.get("cursor"), queryset.model)
+        except (ValueError, ModelValidationError):
             _refuse("cursor", "It is not a cursor of this list.")
         return super().paginate_queryset(queryset, request, view)
 
@@ -48,6 +49,17 @@ class CursorPages(CursorPagination):
         size = next(each for each in parameters if each["name"] == self.page_size_query_param)
         size["schema"] |= {"minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
         return parameters
+
+
+def _check_cursor(given: str | None, model: type[Model]) -> None:
+    """Raise ValueError or Django's ValidationError unless DRF could have written this cursor."""
+    if given is None:
+        return
+    written = _CURSOR.fullmatch(base64.b64decode(given, validate=True).decode())
+    if not given or written is None:
+        raise ValueError("not a cursor")
+    if written["position"] is not None:
+        model._meta.pk.to_python(written["position"])
 
 
 def _refuse(parameter: str, why: str) -> NoReturn:
