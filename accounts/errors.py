@@ -120,3 +120,9 @@ class SealBroken(AccountsError):
     status = 503
     title = "A stored value could not be opened."
     oauth_error = "server_error"
+
+
+class IdempotencyKeyMissing(AccountsError):
+    code = "idempotency_key_missing"
+    status = 400
+    title = "The Idempotency-Key header is missing or not valid"

@@ -83,12 +83,6 @@ class MandateLimitReached(BatchtokensError):
     oauth_error = "invalid_authorization_details"
 
 
-class IdempotencyKeyMissing(BatchtokensError):
-    code = "idempotency_key_missing"
-    status = 400
-    title = "The Idempotency-Key header is missing or not valid"
-
-
 class OperationNotFound(BatchtokensError):
     code = "not_found"
     status = 404

@@ -6,10 +6,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import bearer_token, context_of
+from accounts.api.headers import idempotency_key
 from accounts.api.requests import only_one, validated
 from accounts.api.serializers import FormPairOutput, RefreshForm, SignInForm
 from accounts.api.throttles import RefreshThrottle, SignInThrottle
-from accounts.api.views import PublicView, idempotency_key
+from accounts.api.views import PublicView
 from accounts.services.refresh_session import refresh_session
 from accounts.services.sign_in import sign_in
 

@@ -1,6 +1,6 @@
 """Accounts over JSON, under /api/v1/."""
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.authentication import BearerAuthentication, context_of, grant_of
+from accounts.api.headers import IDEMPOTENCY_KEY, idempotency_key
 from accounts.api.permissions import HasScope, IsUser
 from accounts.api.requests import validated
 from accounts.api.serializers import (
@@ -27,9 +28,6 @@ from accounts.services.refresh_session import refresh_session
 from accounts.services.register_user import register_user
 from accounts.services.sign_in import sign_in
 from accounts.services.verify_access_token import verify_access_token
-
-IDEMPOTENCY_KEY = "Idempotency-Key"
-MAX_IDEMPOTENCY_KEY = 255
 
 
 class PublicView(APIView):
@@ -65,7 +63,7 @@ class RefreshView(PublicView):
     @extend_schema(
         request=RefreshInput,
         responses=TokenPairOutput,
-        parameters=[OpenApiParameter(IDEMPOTENCY_KEY, str, OpenApiParameter.HEADER)],
+        parameters=[IDEMPOTENCY_KEY],
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
@@ -114,9 +112,3 @@ def signed_in_user(request: Request) -> User:
     if not isinstance(user, User):
         raise NotAuthenticated
     return user
-
-
-def idempotency_key(request: Request) -> str:
-    """Return the caller's Idempotency-Key; "" if there is none that can be kept."""
-    key = request.headers.get(IDEMPOTENCY_KEY, "")
-    return key if len(key) <= MAX_IDEMPOTENCY_KEY else ""

@@ -3,6 +3,7 @@
 The checksum lets a scanner, and us, tell a key from noise without asking the database.
 """
 
+import re
 import secrets
 import string
 import zlib
@@ -21,7 +22,8 @@ IDENTIFIER_LENGTH = 12
 SECRET_LENGTH = 33  # 62^33 > 2^196
 CHECKSUM_LENGTH = 6  # 62^6 > 2^32
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_KEY_LENGTH = len(KEY_PREFIX) + IDENTIFIER_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
+_LETTERS = IDENTIFIER_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
+_SHAPE = re.compile(rf"{KEY_PREFIX}[0-9A-Za-z]{{{_LETTERS}}}")
 
 
 class ApiKeyParts(NamedTuple):
@@ -41,7 +43,7 @@ def generate_api_key() -> ApiKeyParts:
 def parse_api_key(text: str) -> ApiKeyParts | None:
     """Read a presented key; None unless its length, prefix and checksum are right."""
     body, checksum = text[:-CHECKSUM_LENGTH], text[-CHECKSUM_LENGTH:]
-    if len(text) != _KEY_LENGTH or not text.isascii() or not text.startswith(KEY_PREFIX):
+    if not _SHAPE.fullmatch(text):  # whatever else might reach the database, such as NUL
         return None
     if checksum != _checksum(body):
         return None

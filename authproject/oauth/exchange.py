@@ -7,12 +7,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.api.authentication import context_of
+from accounts.api.headers import idempotency_key
 from accounts.errors import InvalidRequest, InvalidTarget
 from accounts.models import Outcome, ServiceClient
 from accounts.services.record_event import record_event
 from authproject.oauth.clients import sending_client
 from authproject.oauth.errors import InvalidAuthorizationDetails
-from authproject.oauth.parameters import TARGETS, Parameters, idempotency_key, required
+from authproject.oauth.parameters import TARGETS, Parameters, required
 from batchtokens.services.exchange import ExchangeRequest, exchange_access_token
 from batchtokens.services.issue import Issued
 from batchtokens_verifier.canonical import parse_json

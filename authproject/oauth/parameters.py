@@ -7,13 +7,11 @@ from django.http import HttpRequest
 
 from accounts.errors import InvalidRequest, InvalidTarget
 from authproject.oauth.errors import NotAForm
-from batchtokens.errors import IdempotencyKeyMissing
 
 FORM = "application/x-www-form-urlencoded"
 TARGETS = ("audience", "resource")
 
 _SHOWABLE_NAME = re.compile(r"[a-z_]{1,40}")
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 Parameters = Mapping[str, str]
 
@@ -44,11 +42,3 @@ def required(form: Parameters, name: str) -> str:
     if name not in form:
         raise InvalidRequest(f"{name} is missing.")
     return form[name]
-
-
-def idempotency_key(request: HttpRequest) -> str:
-    """Return the Idempotency-Key header, "" where it is absent. Raises IdempotencyKeyMissing."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise IdempotencyKeyMissing("Send 1 to 255 visible ASCII characters.")
-    return key or ""

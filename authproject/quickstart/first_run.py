@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection
 
 from accounts.services.seed_users import DEMO_PASSWORD, DEMO_USERNAME
+from authproject.management.ports import require_free_port
 from authproject.quickstart import demo, mandates, preparation, processes
 from authproject.quickstart.demo import Example
 from authproject.quickstart.output import Output
@@ -86,11 +87,12 @@ def check_surroundings(wishes: Wishes) -> None:
     preparation.require_writable(settings.DATA_DIR)
     if not wishes.serve:
         return
-    preparation.require_free_port(
-        wishes.port, mend="stop what listens there, or choose another with --port"
+    require_free_port(
+        HOST, wishes.port, mend="stop what listens there, or choose another with --port"
     )
     if wishes.demo:
-        preparation.require_free_port(
+        require_free_port(
+            HOST,
             settings.EXAMPLE_PORT,
             mend="stop what listens there, or set EXAMPLE_PORT to another",
         )

@@ -3,9 +3,7 @@
 What cannot be done ends as Stop: its cause, and what to do about it, in one sentence.
 """
 
-import errno
 import secrets
-import socket
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -40,18 +38,6 @@ class Administrator:
 
     email: str
     password: str = field(default="", repr=False)
-
-
-def require_free_port(port: int, *, mend: str) -> None:
-    """Raise Stop where somebody listens on the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            taken = error.errno == errno.EADDRINUSE
-            cause = "is taken by another program" if taken else f"cannot be used ({error.strerror})"
-            raise Stop(f"Port {port} {cause}: {mend}.") from error
 
 
 def require_writable(folder: Path) -> None:

@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from batchtokens.api.headers import IDEMPOTENCY_KEY, OPERATION_ID, idempotency_key
+from accounts.api.headers import IDEMPOTENCY_KEY, idempotency_key
+from batchtokens.api.paths import OPERATION_ID
 from batchtokens.api.permissions import AsksForOperations, ChangesOperations, ReadsOperations
 from batchtokens.api.principals import grant_of, principal_of
 from batchtokens.api.serializers import (

@@ -8,9 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.headers import IDEMPOTENCY_KEY_REQUIRED, idempotency_key
 from accounts.api.permissions import HasScope, IsServiceClient
 from accounts.scopes import REDEEM
-from batchtokens.api.headers import IDEMPOTENCY_KEY_REQUIRED, REDEMPTION_ID, idempotency_key
+from batchtokens.api.paths import REDEMPTION_ID
 from batchtokens.api.principals import client_of
 from batchtokens.api.serializers import (
     RedeemedOutput,

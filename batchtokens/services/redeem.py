@@ -16,9 +16,9 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from accounts.errors import IdempotencyKeyMissing
 from accounts.models import ServiceClient
 from accounts.tokens.keyring import current_key_ring
-from batchtokens.errors import IdempotencyKeyMissing
 from batchtokens.models import (
     STATE_FIELDS,
     EntryKind,

@@ -13,6 +13,7 @@ from accounts.management.base import Stop, UsageError
 from accounts.models import ApiKey, ServiceClient, SigningKey, User
 from accounts.services.authenticate_client import authenticate_client
 from accounts.tokens.keyring import forget_key_ring
+from authproject.management.ports import require_free_port
 from authproject.quickstart import demo, mandates, preparation
 from batchtokens.models import OperationToken, OperationType, QueuedRun
 from batchtokens_verifier.jws import Purpose
@@ -125,7 +126,7 @@ def test_a_bad_port_is_refused(port: str) -> None:
 def test_a_taken_port_is_named_with_what_to_do() -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", port)), pytest.raises(Stop) as stop:
-        preparation.require_free_port(port, mend="choose another")
+        require_free_port("127.0.0.1", port, mend="choose another")
     assert str(stop.value) == f"Port {port} is taken by another program: choose another."
 
 

@@ -41,7 +41,7 @@ def test_a_taken_port_ends_in_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", port)):
         ended = _run("serve", "--port", str(port))
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"Cannot listen on 127.0.0.1:{port}")
+    assert ended.stderr.startswith(f"Port {port} is taken by another program")
 
 
 def test_a_database_that_is_away_ends_in_a_sentence() -> None:

@@ -1,7 +1,6 @@
 """Run the web server alone: granian, WSGI, worker processes of four threads each."""
 
 import os
-import socket
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +9,8 @@ from django.db import connection
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 
-from accounts.management.base import ProductCommand, Stop, UsageError
+from accounts.management.base import ProductCommand, UsageError
+from authproject.management.ports import require_free_port
 
 THREADS = 4  # a worker: enough to wait for the database while one computes
 
@@ -34,7 +34,7 @@ class Command(ProductCommand):
             raise UsageError("--port must be between 1 and 65535.")
         if workers is not None and workers < 1:
             raise UsageError("--workers must be at least 1.")
-        require_free_port(host, port)
+        require_free_port(host, port, mend="stop what listens there, or choose another with --port")
         os.environ["PORT"] = str(port)  # the default of ISSUER_URL in the worker processes
         server(host, port, workers or default_workers()).serve()
 
@@ -60,16 +60,3 @@ def server(host: str, port: int, workers: int) -> Any:
 def default_workers() -> int:
     """Return one for SQLite, which has one writer and slows down with more; else the cores."""
     return 1 if connection.vendor == "sqlite" else os.cpu_count() or 1
-
-
-def require_free_port(host: str, port: int) -> None:
-    """Refuse with a sentence where the server would end in a traceback."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise Stop(
-                f"Cannot listen on {host}:{port} ({error.strerror}). Stop what listens there,"
-                " or choose another with --port."
-            ) from error

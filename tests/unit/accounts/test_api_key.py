@@ -5,6 +5,7 @@ import string
 
 import pytest
 
+from accounts.models import api_key
 from accounts.models.api_key import IDENTIFIER_LENGTH, generate_api_key, parse_api_key
 
 SHAPE = re.compile(r"ak_live_[0-9A-Za-z]{51}")
@@ -31,6 +32,12 @@ def test_tells_every_mistyped_character() -> None:
         for other in string.ascii_letters:
             if other != text[place]:
                 assert parse_api_key(text[:place] + other + text[place + 1 :]) is None
+
+
+def test_refuses_what_no_column_can_hold_though_its_checksum_is_right() -> None:
+    body = generate_api_key().text[:30] + "\0" + "x" * 22
+
+    assert parse_api_key(body + api_key._checksum(body)) is None
 
 
 @pytest.mark.parametrize("change", ["", "{}x", "x{}", " {}", "{}\n", "é{}"])

@@ -1,13 +1,12 @@
-"""Headers and path members that batchtokens' requests share."""
-
-from __future__ import annotations
+"""Headers that requests to every app share."""
 
 import re
 
+from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from batchtokens.errors import IdempotencyKeyMissing
+from accounts.errors import IdempotencyKeyMissing
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -24,19 +23,18 @@ IDEMPOTENCY_KEY_REQUIRED = OpenApiParameter(
     pattern="^[!-~]{1,255}$",
     description="A retry repeats it, and gets the first answer's receipt.",
 )
-OPERATION_ID = OpenApiParameter(
-    "public_id", str, OpenApiParameter.PATH, pattern="^op_[0-9a-f]{32}$"
-)
-REDEMPTION_ID = OpenApiParameter(
-    "redemption_id", str, OpenApiParameter.PATH, pattern="^rdm_[A-Za-z0-9_-]{43}$"
-)
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def idempotency_key(request: Request, *, required: bool = False) -> str:
-    """Return the Idempotency-Key header, "" where it is absent. Raises IdempotencyKeyMissing."""
-    key = request.headers.get("Idempotency-Key", "")
-    if (key or required) and not _VISIBLE.fullmatch(key):
+def idempotency_key(request: Request | HttpRequest, *, required: bool = False) -> str:
+    """Return the Idempotency-Key header, "" where it is absent.
+
+    Raises IdempotencyKeyMissing for one that cannot be kept, or that is required and absent.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None and not required:
+        return ""
+    if key is None or not _VISIBLE.fullmatch(key):
         raise IdempotencyKeyMissing("Send 1 to 255 visible ASCII characters.")
     return key
