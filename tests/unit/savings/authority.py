@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 
 from batchtokens_verifier.canonical import parameter_digest
 from batchtokens_verifier.claims import redemption_id, token_hash
+from examples.savings.bank import Bank
 
 ISSUER = "https://id.example"
 AUDIENCE = "https://savings.example/"
@@ -161,3 +162,12 @@ class FakeAuthority:
             return problem(409, "lease_lost")
         slot.status = {"settle": "settled", "release": "released"}[verb]
         return httpx.Response(200, json={"redemption_id": slot_id, "status": slot.status})
+
+
+def saved(bank: Bank) -> int:
+    """Return what is in the savings account, in minor units."""
+    return sum(balance.minor for _, number, balance in bank.balances() if number == "sav-7781")
+
+
+def status_at_authority(authority: FakeAuthority) -> list[str]:
+    return [slot.status for slot in authority.slots.values()]
