@@ -22,6 +22,7 @@ from rest_framework.views import set_rollback
 from accounts.errors import InsufficientScope, RateLimited
 from authproject.web.pointers import field_errors
 from authproject.web.request_id import current_request_id
+from batchtokens.errors import AuthenticationTooOld
 from batchtokens_verifier.errors import FieldError, InvalidFieldsError, ProblemError, TokenNotValid
 
 PROBLEM_TYPE = "application/problem+json"
@@ -132,6 +133,8 @@ def _errors_of(error: ProblemError) -> list[FieldError]:
 
 def _bearer_challenge(error: Exception) -> str:
     """Return the RFC 6750 §3 challenge; without a token presented it names no error."""
+    if isinstance(error, AuthenticationTooOld):  # RFC 9470 §3
+        return f'{CHALLENGE}, error="{error.code}", max_age="{error.max_age}"'
     if isinstance(error, InsufficientScope):
         return f'{CHALLENGE}, error="insufficient_scope", scope="{error.scope}"'
     if isinstance(error, TokenNotValid | drf.AuthenticationFailed):
@@ -177,11 +180,13 @@ def as_document(problem: Problem) -> dict[str, Any]:
 
 def as_oauth_error(problem: Problem) -> tuple[int, dict[str, Any], dict[str, str]]:
     """Return status, body and headers of the RFC 6749 §5.2 answer."""
-    first = problem.errors[0].detail if problem.errors else ""
-    text = (problem.detail or first or problem.title).translate(OAUTH_TEXT)
+    first = problem.errors[0] if problem.errors else FieldError("", "", "")
+    text = problem.detail or first.detail or problem.title
+    shown = f"{first.pointer}: {text}".removeprefix(": ").translate(OAUTH_TEXT)
     body = {
         "error": problem.oauth_error,
-        "error_description": text.encode("ascii", "replace").decode("ascii"),
+        "error_description": shown.encode("ascii", "replace").decode("ascii"),
+        **problem.members,
     }
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     if problem.oauth_error == "invalid_client":

@@ -70,10 +70,19 @@ class SubjectTokenSpent(BatchtokensError):
 
 
 class AuthenticationTooOld(BatchtokensError):
+    """RFC 9470: the person must sign in again. max_age: seconds."""
+
     code = "insufficient_user_authentication"
     status = 401
     title = "A more recent sign-in is required"
     oauth_error = "insufficient_user_authentication"
+
+    def __init__(self, max_age: int) -> None:
+        super().__init__(f"Sign in again: at most {max_age} s ago.")
+        self.max_age = max_age
+
+    def members(self) -> dict[str, str | int]:
+        return {"max_age": self.max_age}
 
 
 class MandateLimitReached(BatchtokensError):

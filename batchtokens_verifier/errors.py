@@ -27,7 +27,7 @@ class ProblemError(Exception):
         self.detail = detail
         self.pointer = pointer
 
-    def members(self) -> dict[str, str]:
+    def members(self) -> dict[str, str | int]:
         """Return the members that this error adds to its problem document."""
         return {}
 
@@ -164,7 +164,7 @@ class SlotAlreadyRedeemed(VerificationError):
         super().__init__(detail, pointer=pointer)
         self.redemption_id = redemption_id
 
-    def members(self) -> dict[str, str]:
+    def members(self) -> dict[str, str | int]:
         """Return the redemption id, where it may be told."""
         return {"redemption_id": self.redemption_id} if self.redemption_id else {}
 

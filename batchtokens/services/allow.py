@@ -100,7 +100,7 @@ def _check_authentication(kind: OperationType, grant: Grant, at: dt.datetime) ->
         return
     oldest = at - dt.timedelta(seconds=kind.max_authentication_age)
     if grant.auth_time is None or grant.auth_time < oldest:
-        raise AuthenticationTooOld(f"Sign in again: at most {kind.max_authentication_age} s ago.")
+        raise AuthenticationTooOld(kind.max_authentication_age)
 
 
 def _types(

@@ -135,4 +135,6 @@ def test_asks_for_a_fresh_sign_in(world: mandates.Savings) -> None:
     token = mandates.subject_token(world)
     SessionFamily.objects.update(auth_time=datetime.now(UTC) - timedelta(seconds=61))
 
-    assert refusal(buy(world, token)) == "insufficient_user_authentication"
+    answer = buy(world, token)
+    assert refusal(answer) == "insufficient_user_authentication"
+    assert answer.json()["max_age"] == 60
