@@ -69,9 +69,9 @@ class OperationTokenAdmin(StaffChangesAdmin):
         "status",
         "amount",
         "used",
+        "valid_to",
         "executor",
         "client_name",
-        "valid_to",
         "alg",
         "short_kid",
     )
@@ -98,7 +98,13 @@ class OperationTokenAdmin(StaffChangesAdmin):
         ),
         (
             "Amount and expiry",
-            {"fields": ("amount", "total", "used", ("issued_at", "valid_from", "valid_to"))},
+            {
+                "fields": (
+                    ("amount", "total"),
+                    ("used", "used_total"),
+                    ("issued_at", "valid_from", "valid_to"),
+                )
+            },
         ),
         ("State", {"fields": ("holds", "cancelled_at", "seq", "head_hash", "last_at")}),
         ("Timeline", {"fields": ("timeline",)}),
@@ -113,6 +119,7 @@ class OperationTokenAdmin(StaffChangesAdmin):
         "amount",
         "total",
         "used",
+        "used_total",
         "timeline",
     )
 
@@ -133,8 +140,13 @@ class OperationTokenAdmin(StaffChangesAdmin):
 
     @admin.display(description="used")
     def used(self, row: OperationToken) -> str:
-        """Say how many runs were taken, of how many, and their sum."""
-        return f"{row.taken_count} of {row.max_occurrences}, {money(row.taken_minor, row.currency)}"
+        """Say how many runs were taken, of how many."""
+        return f"{row.taken_count} of {row.max_occurrences}"
+
+    @admin.display(description="used in total")
+    def used_total(self, row: OperationToken) -> str:
+        """Return the sum of the runs that were taken."""
+        return money(row.taken_minor, row.currency)
 
     @admin.display(description="trigger", ordering="client")
     def client_name(self, row: OperationToken) -> str:

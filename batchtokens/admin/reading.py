@@ -100,4 +100,4 @@ def money(minor: int | None, currency: str) -> str:
     """Return minor units as people write them; "" where there are none."""
     if minor is None or not currency:
         return ""
-    return f"{Amount(minor, currency)} {currency}"
+    return f"{Amount(minor, currency)}\N{NO-BREAK SPACE}{currency}"

@@ -145,7 +145,13 @@ class TestOperationTokens:
     def test_shows_signature_amount_expiry_and_status(self, staff: Client, issued: Issued) -> None:
         page = text_of(staff.get(f"{TOKENS}{issued.row.pk}/change/"))
 
-        for value in (issued.row.kid, issued.row.alg, issued.row.jws_digest, "50.00 USD", "Active"):
+        for value in (
+            issued.row.kid,
+            issued.row.alg,
+            issued.row.jws_digest,
+            "50.00\N{NO-BREAK SPACE}USD",
+            "Active",
+        ):
             assert value in page
         assert issued.row.summary in page
         assert issued.token not in page

@@ -98,6 +98,7 @@ class TestCreate:
         answer = caller.post(OPERATIONS, operation_body())
 
         assert code_of(answer) == (401, "insufficient_user_authentication")
+        assert "max_age=" in answer.headers["WWW-Authenticate"]
 
     def test_stops_at_the_cap_of_live_mandates(self) -> None:
         alice = person(mandates.savings(max_live_mandates=1).alice)
