@@ -64,12 +64,12 @@ class OperationTokenAdmin(StaffChangesAdmin):
     operation_field = "pk"
     list_display = (
         "public_id",
-        "user",
-        "type_name",
         "status",
         "amount",
         "used",
         "valid_to",
+        "user",
+        "type_name",
         "executor",
         "client_name",
         "alg",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
@@ -16,6 +16,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from accounts.models import User
 from batchtokens.admin.reading import ReadOnlyAdmin
 from batchtokens.models import HoldKind, OperationToken
 from batchtokens.services.hold import hold_operation, resume_operation
@@ -153,12 +154,12 @@ class StaffChangesAdmin(ReadOnlyAdmin):
     ) -> None:
         """Change each in a transaction of its own, so that a refusal does not stop the others.
 
-        The ledger says that it was staff; Django's own log says who.
+        The ledger keeps a digest of who it was; Django's own log says it.
         """
-        change, done = CHANGES[verb], 0
+        change, done, actor = CHANGES[verb], 0, cast("User", request.user).public_id
         for token in chosen:
             try:
-                change.service(operation_id=token.pk, by=HoldKind.STAFF, reason=reason)
+                change.service(operation_id=token.pk, by=HoldKind.STAFF, actor=actor, reason=reason)
             except ProblemError as refusal:
                 messages.error(request, f"Not {change.done}: {token.public_id}. {refusal}")
             else:

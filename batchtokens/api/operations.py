@@ -35,6 +35,9 @@ from batchtokens.services.find_operation import (
 from batchtokens.services.hold import hold_operation, resume_operation
 from batchtokens.services.revoke import cancel_operation
 
+# What a list's address may also carry: its page, and the browsable pages' choice of form.
+NOT_FILTERS = frozenset({"cursor", "page_size", "format"})
+
 
 class OperationTypesView(generics.ListAPIView[OperationType]):
     """The operation types that can be asked for."""
@@ -53,7 +56,8 @@ class OperationsView(generics.ListAPIView[OperationToken]):
         return [AsksForOperations() if self.request.method == "POST" else ReadsOperations()]
 
     def get_queryset(self) -> QuerySet[OperationToken]:
-        wanted = OperationFilter(data=self.request.query_params)
+        parameters = self.request.query_params.items()
+        wanted = OperationFilter(data={k: v for k, v in parameters if k not in NOT_FILTERS})
         wanted.is_valid(raise_exception=True)
         operations = visible_operations(by=principal_of(self.request))
         if "type" in wanted.validated_data:
@@ -119,7 +123,8 @@ class _ChangeView(APIView):
         body = ReasonInput(data=request.data)
         body.is_valid(raise_exception=True)
         operation_id, kind = find_for_change(by=grant_of(request), public_id=public_id)
-        self.verb(operation_id=operation_id, by=kind, **body.validated_data)
+        actor = principal_of(request).public_id
+        self.verb(operation_id=operation_id, by=kind, actor=actor, **body.validated_data)
         operation = find_operation(by=principal_of(request), public_id=public_id)
         return Response(OperationOutput(operation).data)
 

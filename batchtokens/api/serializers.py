@@ -42,7 +42,7 @@ class ReasonInput(ClosedInput):
     reason = TextField(max_length=500, required=False, default="", allow_blank=True)
 
 
-class OperationFilter(serializers.Serializer[Any]):
+class OperationFilter(ClosedInput):
     status = serializers.ChoiceField(choices=Status.choices, required=False)
     type = serializers.CharField(max_length=80, required=False)
 

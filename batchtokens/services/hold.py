@@ -16,6 +16,7 @@ from batchtokens.models import (
     OperationToken,
     Status,
     chain_entry,
+    salted_digest,
 )
 from batchtokens.models.locking import LockedToken, lock_operation_token
 from batchtokens.models.writing import change, insertion, write_together
@@ -30,19 +31,32 @@ LIFTS: dict[HoldKind, tuple[HoldKind, ...]] = {
 
 
 def hold_operation(
-    *, operation_id: uuid.UUID, by: HoldKind, reason: str = "", now: dt.datetime | None = None
+    *,
+    operation_id: uuid.UUID,
+    by: HoldKind,
+    actor: str = "",
+    reason: str = "",
+    now: dt.datetime | None = None,
 ) -> OperationToken:
-    """Stop new runs until the hold is lifted; holding twice by one kind changes nothing."""
+    """Stop new runs until the hold is lifted; holding twice by one kind changes nothing.
+
+    actor: the public id of who decides; the ledger keeps its salted digest.
+    """
     with transaction.atomic(durable=True):
         locked = lock_live(operation_id, now)
         if by in locked.token.holds:
             return locked.token
         locked.token.holds = sorted([*locked.token.holds, by.value])
-        return record(locked, EntryKind.HELD, data={"by": by.value}, note=reason)
+        return record(locked, EntryKind.HELD, by=by, actor=actor, reason=reason)
 
 
 def resume_operation(
-    *, operation_id: uuid.UUID, by: HoldKind, reason: str = "", now: dt.datetime | None = None
+    *,
+    operation_id: uuid.UUID,
+    by: HoldKind,
+    actor: str = "",
+    reason: str = "",
+    now: dt.datetime | None = None,
 ) -> OperationToken:
     """Lift what `by` may lift. Raises HoldNotAllowed where nothing of that kind holds it."""
     with transaction.atomic(durable=True):
@@ -51,8 +65,8 @@ def resume_operation(
         if not lifted:
             raise HoldNotAllowed("No hold of this kind is set.")
         locked.token.holds = [kind for kind in locked.token.holds if kind not in lifted]
-        data = {"by": by.value, "lifted": sorted(kind.value for kind in lifted)}
-        return record(locked, EntryKind.RESUMED, data=data, note=reason)
+        kinds = sorted(kind.value for kind in lifted)
+        return record(locked, EntryKind.RESUMED, by=by, actor=actor, reason=reason, lifted=kinds)
 
 
 def lock_live(operation_id: uuid.UUID, now: dt.datetime | None) -> LockedToken:
@@ -66,9 +80,13 @@ def lock_live(operation_id: uuid.UUID, now: dt.datetime | None) -> LockedToken:
 
 
 def record(
-    locked: LockedToken, kind: EntryKind, *, data: dict[str, Any], note: str
+    locked: LockedToken, kind: EntryKind, *, by: HoldKind, actor: str, reason: str, **more: Any
 ) -> OperationToken:
-    """Write the changed row and its ledger entry together."""
-    entry = chain_entry(locked.token, kind, at=locked.at, data=data, note=note)
-    write_together(insertion(entry), change(locked.token, STATE_FIELDS))
-    return locked.token
+    """Write the changed row together with the ledger entry of who changed it."""
+    token = locked.token
+    data = {"by": by.value, **more}
+    if actor:
+        data["actor"] = salted_digest(bytes(token.salt), actor)
+    entry = chain_entry(token, kind, at=locked.at, data=data, note=reason)
+    write_together(insertion(entry), change(token, STATE_FIELDS))
+    return token

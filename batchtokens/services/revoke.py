@@ -16,13 +16,18 @@ from batchtokens_verifier.errors import OperationRevoked
 
 
 def cancel_operation(
-    *, operation_id: uuid.UUID, by: HoldKind, reason: str = "", now: dt.datetime | None = None
+    *,
+    operation_id: uuid.UUID,
+    by: HoldKind,
+    actor: str = "",
+    reason: str = "",
+    now: dt.datetime | None = None,
 ) -> OperationToken:
     """Cancel for ever. Raises OperationFinal where it has already ended."""
     with transaction.atomic(durable=True):
         locked = lock_live(operation_id, now)
         locked.token.cancelled_at = locked.at
-        token = record(locked, EntryKind.CANCELLED, data={"by": by.value}, note=reason)
+        token = record(locked, EntryKind.CANCELLED, by=by, actor=actor, reason=reason)
         # A leased run is in a worker's hands: its delivery will be refused at redemption.
         QueuedRun.objects.filter(operation_token=token, state=RunState.PENDING).update(
             state=RunState.DEAD, code=OperationRevoked.code, finished_at=locked.at

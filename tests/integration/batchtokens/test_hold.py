@@ -5,7 +5,7 @@ import json
 import pytest
 
 from batchtokens.errors import HoldNotAllowed, OperationFinal, OperationNotFound
-from batchtokens.models import HoldKind, LedgerEntry, OperationToken, QueuedRun
+from batchtokens.models import HoldKind, LedgerEntry, OperationToken, QueuedRun, salted_digest
 from batchtokens.services.enqueue import enqueue_operation_token
 from batchtokens.services.hold import LIFTS, hold_operation, resume_operation
 from batchtokens.services.issue import Issued
@@ -105,3 +105,13 @@ def test_cancel_sets_waiting_runs_aside(world: mandates.Savings, issued: Issued)
 def test_an_unknown_operation_is_not_found(issued: Issued) -> None:
     with pytest.raises(OperationNotFound):
         hold_operation(operation_id=issued.row.operation_type_id, by=HoldKind.STAFF)
+
+
+def test_the_ledger_keeps_a_salted_digest_of_who_decided(
+    world: mandates.Savings, issued: Issued
+) -> None:
+    who = world.alice.public_id
+    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, actor=who)
+
+    data = json.loads(LedgerEntry.objects.get(kind="held").entry)["data"]
+    assert data["actor"] == salted_digest(bytes(issued.row.salt), who)
