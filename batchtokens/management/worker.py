@@ -9,7 +9,7 @@ import secrets
 import socket
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import httpx
 from django.db import Error as DatabaseFault
@@ -18,8 +18,8 @@ from django.db import connection
 from batchtokens.models import QueuedRun, RunState
 from batchtokens.services.deliver import NOT_VALID, deliver_run, delivery_client
 from batchtokens.services.dispatch import Outcome, claim_runs, finish_run
-from batchtokens.services.record_refusal import record_refusal
 
+LONGEST_DEAFNESS = 1.0  # seconds until a signal is heard
 LONGEST_PAUSE = 30.0  # seconds between two tries while the database is away
 # What a row that is not what it should be makes Python and httpx raise.
 POISON = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, httpx.InvalidURL)
@@ -49,6 +49,10 @@ class Worker:
         """
         with delivery_client() as http, ThreadPoolExecutor(self._threads, "worker") as pool:
             threads = [pool.submit(self._work, http) for _ in range(self._threads)]
+            # A signal's handler runs when the main thread's wait ends, so it waits in steps: an
+            # endless wait that begins just after the signal came would never end.
+            while wait(threads, timeout=LONGEST_DEAFNESS).not_done:
+                pass
         return sum((thread.result() for thread in threads), Counter[RunState]())
 
     def _work(self, http: httpx.Client) -> Counter[RunState]:
@@ -96,19 +100,11 @@ class Worker:
             return RunState.LEASED
         except POISON as error:
             logger.warning("%s cannot be sent: %s", run.webhook_id, type(error).__name__)
-            outcome = set_aside(run)
+            outcome = Outcome(RunState.DEAD, NOT_VALID)
+            finish_run(run, outcome)
         attempt = f"{run.webhook_id} attempt {run.attempts}"
         logger.info("%s: %s", attempt, f"{outcome.state} {outcome.code}".rstrip())
         return outcome.state
-
-
-def set_aside(run: QueuedRun) -> Outcome:
-    """End a run that nothing can be done with, and record that."""
-    outcome = Outcome(RunState.DEAD, NOT_VALID)
-    if finish_run(run, outcome):
-        attempt = f"{run.webhook_id}.{run.attempts}"
-        record_refusal(outcome.code, by=run.operation_token.executor, correlation=attempt)
-    return outcome
 
 
 def _first_line(fault: Exception) -> str:

@@ -19,7 +19,6 @@ from accounts.errors import SealBroken
 from batchtokens.models import QueuedRun, RunState
 from batchtokens.services.dispatch import Outcome, finish_run
 from batchtokens.services.enqueue import seal_context
-from batchtokens.services.record_refusal import record_refusal
 
 # 4xx that ask for another try; every other 4xx is the executor's last word.
 RETRIED = frozenset({408, 425, 429})
@@ -31,12 +30,9 @@ NOT_REACHED = "executor_unavailable"
 
 
 def deliver_run(run: QueuedRun, *, http: httpx.Client) -> Outcome:
-    """Send the run, store what became of it, and record a final refusal once."""
+    """Send the run and store what became of it."""
     outcome = _send(run, http)
-    mine = finish_run(run, outcome)
-    if mine and outcome.state == RunState.DEAD:
-        executor = run.operation_token.executor
-        record_refusal(outcome.code, by=executor, correlation=f"{run.webhook_id}.{run.attempts}")
+    finish_run(run, outcome)
     return outcome
 
 

@@ -13,8 +13,7 @@ def record_refusal(
 ) -> None:
     """Store an event with the refusal's code; `correlation` is the attempt's idempotency key.
 
-    A second word on the same attempt is ignored. Call it outside transactions, or a rollback
-    forgets it.
+    A second word on the same attempt is ignored. A transaction that rolls back forgets it.
     """
     code = refusal if isinstance(refusal, str) else refusal.code
     attempt = f"{by.client_id if by else ''}:{correlation}"
