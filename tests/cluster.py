@@ -164,22 +164,34 @@ class Cluster:
         for part in (self.worker, self.executor, self.authority):
             part.close()
 
-    def queue(self, count: int = 1, **limits: Any) -> list[QueuedRun]:
-        """Issue and queue a mandate whose `count` runs are due."""
-        issued = mandates.issue(self.world, **{**due_now(count), **limits})
-        return self.enqueue(issued)
+    def issue(self, count: int = 1, **changes: Any) -> Issued:
+        """Issue a mandate whose `count` runs are due, unless `changes` say otherwise."""
+        return mandates.issue(self.world, **{**due_now(count), **changes})
 
-    def enqueue(self, issued: Issued) -> list[QueuedRun]:
-        trigger, operation = self.world.trigger.client, mandates.OPERATION
-        enqueue_operation_token(by=trigger, token=issued.token, operation=operation)
+    def queue(self, count: int = 1, **changes: Any) -> list[QueuedRun]:
+        """Issue and queue a mandate; return its runs, the earliest first."""
+        issued = self.issue(count, **changes)
+        enqueue_operation_token(
+            by=self.world.trigger.client,
+            token=issued.token,
+            operation=changes.get("operation", mandates.OPERATION),
+        )
         return list(issued.row.queued_runs.order_by("due_at"))
 
-    def transfers(self, run: QueuedRun) -> list[dict[str, Any]]:
-        """Ask the example for the money that it moved for one run."""
+    def transfers(self) -> list[dict[str, Any]]:
+        """Ask the example for all the money that it moved."""
         base = self.executor.ready.removesuffix("/healthz")
-        results = httpx.get(f"{base}/executor/transfers").raise_for_status().json()["results"]
-        key = (run.operation_token.public_id, run.occurrence)
-        return [each for each in results if (each["operation_id"], each["slot"]) == key]
+        answer = httpx.get(f"{base}/executor/transfers").raise_for_status()
+        results: list[dict[str, Any]] = answer.json()["results"]
+        return results
+
+    def transfers_of(self, webhook_id: str) -> list[dict[str, Any]]:
+        """Ask the example for the money that it moved for one run."""
+        return [
+            each
+            for each in self.transfers()
+            if f"{each['operation_id']}.{each['slot']}" == webhook_id
+        ]
 
     def check_done_once(self, *runs: QueuedRun) -> None:
         """Wait until the runs are finished; then each moved its money once and is settled."""
@@ -187,7 +199,7 @@ class Cluster:
         for run in runs:
             run.refresh_from_db()
             assert (run.state, run.code) == (RunState.DONE, "")
-            (transfer,) = self.transfers(run)
+            (transfer,) = self.transfers_of(run.webhook_id)
             redemption = Redemption.objects.get(pk=transfer["redemption_id"])
             assert (redemption.status, bool(transfer["settled_at"])) == ("settled", True)
         check_ledger()

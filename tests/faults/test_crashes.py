@@ -15,7 +15,7 @@ def test_an_executor_killed_between_moving_and_settling_settles_when_it_is_back(
     settling = cluster.link.swallow_request(SETTLE)
     (run,) = cluster.queue()
     settling.wait()
-    (transfer,) = cluster.transfers(run)
+    (transfer,) = cluster.transfers_of(run.webhook_id)
     assert transfer["settled_at"] is None
 
     cluster.executor.kill()
@@ -25,7 +25,7 @@ def test_an_executor_killed_between_moving_and_settling_settles_when_it_is_back(
     cluster.executor.wait_until_ready()
 
     cluster.check_done_once(run)
-    assert cluster.transfers(run)[0]["id"] == transfer["id"]
+    assert cluster.transfers_of(run.webhook_id)[0]["id"] == transfer["id"]
 
 
 def test_an_executor_that_is_back_first_after_its_window_still_settles(cluster: Cluster) -> None:
@@ -40,7 +40,7 @@ def test_an_executor_that_is_back_first_after_its_window_still_settles(cluster: 
     cluster.executor.wait_until_ready()
 
     eventually(lambda: redemption_of(run).status == "settled")
-    assert len(cluster.transfers(run)) == 1
+    assert len(cluster.transfers_of(run.webhook_id)) == 1
 
 
 @pytest.mark.parametrize("lost", [1, 2])
