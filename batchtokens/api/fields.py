@@ -15,8 +15,6 @@ from rest_framework import serializers
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import ProblemError
 
-LONGEST_TOKEN = 16 * 1024
-
 
 class ClosedInput(serializers.Serializer[Any]):
     """Refuses members that it does not know: a misspelt `occurrence` must not redeem another."""
@@ -39,22 +37,6 @@ class ClosedInputSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         members = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # noqa: SLF001 - as its own documentation does
         return {**members, "additionalProperties": False}
-
-
-class TextField(serializers.CharField):
-    """A JSON string."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class TokenField(TextField):
-    """A compact JWS, taken exactly as sent: DRF would trim it."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(trim_whitespace=False, max_length=LONGEST_TOKEN, **options)
 
 
 class NumberField(serializers.IntegerField):

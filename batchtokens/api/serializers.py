@@ -8,13 +8,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from accounts.api.fields import TextField, TokenField
 from batchtokens.api.fields import (
     AmountField,
     ClosedInput,
     NumberField,
     ObjectField,
-    TextField,
-    TokenField,
 )
 from batchtokens.models import (
     LedgerEntry,

@@ -99,7 +99,13 @@ def test_points_at_a_bad_page_size(alice: Caller, operation: str, size: str) -> 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("status", "stauts"), ("status", "active,held"), ("status", "1"), ("type", "x" * 100), ("stauts", "held")],
+    [
+        ("status", "stauts"),
+        ("status", "active,held"),
+        ("status", "1"),
+        ("type", "x" * 100),
+        ("stauts", "held"),
+    ],
 )
 def test_points_at_a_bad_filter(alice: Caller, name: str, value: str) -> None:
     answer = alice.get(OPERATIONS, **{name: value})
