@@ -147,7 +147,7 @@ def test_refusals_at_oauth_are_400_in_plain_ascii() -> None:
     assert response.status_code == 400
     assert body(response) == {
         "error": "invalid_authorization_details",
-        "error_description": "It says '?/'.",
+        "error_description": "/x: It says '?/'.",
     }
 
 
