@@ -88,11 +88,15 @@ class LogOutView(APIView):
     authentication_classes = (BearerAuthentication,)
     permission_classes = (AllowAny,)
 
+    def perform_authentication(self, request: Request) -> None:
+        """Leave it to `grant_of`: beside a refresh token, an expired bearer token is no hindrance."""
+
     @extend_schema(request=LogOutInput, responses={204: None}, tags=["auth"])
     def post(self, request: Request) -> Response:
         """End the session of the refresh token in the body, or of the bearer token."""
         refresh = validated(LogOutInput, request)["refresh"]
-        log_out(grant=grant_of(request), refresh=refresh, context=context_of(request))
+        grant = None if refresh else grant_of(request)
+        log_out(grant=grant, refresh=refresh, context=context_of(request))
         return Response(status=204)
 
 

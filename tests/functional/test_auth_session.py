@@ -104,3 +104,15 @@ def test_answers_503_without_a_database(client: Client) -> None:
         answer = client.get("/api/v1/me", headers=bearer(token))
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+def test_logs_out_by_refresh_token_beside_a_bearer_token_that_expired(client: Client) -> None:
+    _, pair = factories.session_family(factories.alice())
+
+    assert log_out(client, {"refresh": pair.refresh}, bearer("expired")) == 204
+
+    assert not SessionFamily.objects.not_ended().exists()
+
+
+def test_refuses_to_log_out_by_a_bad_bearer_token(client: Client) -> None:
+    assert log_out(client, {}, bearer("expired")) == 401
