@@ -38,11 +38,6 @@ else:
     PeopleAdmin = UserAdmin
 
 
-def _context_of(request: HttpRequest) -> RequestContext:
-    context = getattr(request, "context", None)
-    return context if isinstance(context, RequestContext) else RequestContext()
-
-
 def _data_of_change(request: HttpRequest, obj: Any, form: Any) -> dict[str, Any]:
     actor = request.user
     by = actor.public_id if isinstance(actor, User) else ""
@@ -96,7 +91,7 @@ class AccountAdmin(PeopleAdmin, KeptAdmin):
     def sign_out_everywhere(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """End all places of the people chosen."""
         families = SessionFamily.objects.filter(user__in=queryset)
-        ended = end_sessions(families=families, why="admin", context=_context_of(request))
+        ended = end_sessions(families=families, why="admin", context=RequestContext.of(request))
         messages.success(request, f"{ended} sessions ended.")
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
@@ -106,7 +101,7 @@ class AccountAdmin(PeopleAdmin, KeptAdmin):
             code="account_changed" if change else "account_created",
             user=obj,
             data=_data_of_change(request, obj, form),
-            context=_context_of(request),
+            context=RequestContext.of(request),
         )
 
 
@@ -135,7 +130,7 @@ class SessionFamilyAdmin(ReadOnlyAdmin):
     @admin.action(description="End the chosen sessions", permissions=["end"])
     def end(self, request: HttpRequest, queryset: SessionFamilyQuerySet) -> None:
         """End the places chosen."""
-        ended = end_sessions(families=queryset, why="admin", context=_context_of(request))
+        ended = end_sessions(families=queryset, why="admin", context=RequestContext.of(request))
         messages.success(request, f"{ended} sessions ended.")
 
 
@@ -165,7 +160,7 @@ class ServiceClientAdmin(KeptAdmin):
             code="client_changed",
             client=obj,
             data=_data_of_change(request, obj, form),
-            context=_context_of(request),
+            context=RequestContext.of(request),
         )
 
 
@@ -188,7 +183,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """Revoke the keys chosen."""
         keys = list(queryset.select_related("client"))
-        context = _context_of(request)
+        context = RequestContext.of(request)
         revoked = sum(revoke_api_key(api_key=key, context=context) for key in keys)
         messages.success(request, f"{revoked} keys revoked.")
 

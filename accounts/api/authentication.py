@@ -1,7 +1,6 @@
 """How a request says who it is: a bearer token, HTTP Basic or an API key; exactly one of them."""
 
 import base64
-import binascii
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -13,10 +12,14 @@ from rest_framework.request import Request
 from accounts.errors import InvalidClient, SeveralCredentials
 from accounts.models import RequestContext, ServiceClient, User
 from accounts.services.authenticate_client import authenticate_api_key, authenticate_client
+from accounts.services.record_event import count_refusal
 from accounts.services.verify_access_token import verify_access_token
 from accounts.tokens.access import Grant
 
 API_KEY_HEADER = "X-API-Key"
+
+
+context_of = RequestContext.of
 
 
 class Credential(NamedTuple):
@@ -57,18 +60,13 @@ def basic_credentials(request: Request | HttpRequest) -> tuple[str, str] | None:
         return None
     try:
         text = base64.b64decode(credential.value, validate=True).decode()
-    except (binascii.Error, UnicodeError) as error:
+        client_id, secret = text.split(":", 1)
+    except ValueError as error:
+        count_refusal(
+            code="client_refused", reason="malformed_credentials", context=context_of(request)
+        )
         raise InvalidClient from error
-    client_id, colon, secret = text.partition(":")
-    if not colon:
-        raise InvalidClient
     return unquote(client_id), unquote(secret)
-
-
-def context_of(request: Request | HttpRequest) -> RequestContext:
-    """Return where the request came from, as the middleware has put it there."""
-    context = getattr(request, "context", None)
-    return context if isinstance(context, RequestContext) else RequestContext()
 
 
 def grant_of(request: Request) -> Grant | None:

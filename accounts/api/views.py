@@ -89,7 +89,7 @@ class LogOutView(APIView):
     permission_classes = (AllowAny,)
 
     def perform_authentication(self, request: Request) -> None:
-        """Leave it to `grant_of`: beside a refresh token, an expired bearer token is no hindrance."""
+        """Leave it to `grant_of`: beside a refresh token, no bearer token is looked at."""
 
     @extend_schema(request=LogOutInput, responses={204: None}, tags=["auth"])
     def post(self, request: Request) -> Response:

@@ -25,6 +25,12 @@ class RequestContext:
     user_agent: str = ""
     request_id: str = ""
 
+    @classmethod
+    def of(cls, request: object) -> "RequestContext":
+        """Return where the request came from, as the middleware has put it there."""
+        context = getattr(request, "context", None)
+        return context if isinstance(context, RequestContext) else cls()
+
     @property
     def network(self) -> str:
         """The caller's network: strangers are counted by it (/24, and /48 for IPv6)."""

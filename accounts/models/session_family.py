@@ -13,6 +13,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models.identified import IdentifiedModel
+from accounts.models.security_event import USER_AGENT_LENGTH
 
 FIRST_PARTY = "first-party"
 DIGEST_LENGTH = 64
@@ -71,7 +72,7 @@ class SessionFamily(IdentifiedModel):
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=20, choices=EndReason, blank=True)
     address = models.GenericIPAddressField(null=True, blank=True)
-    user_agent = models.CharField(max_length=300, blank=True)
+    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)
     current_jti_digest = models.CharField(max_length=DIGEST_LENGTH, blank=True)
     previous_jti_digest = models.CharField(max_length=DIGEST_LENGTH, blank=True)
     rotated_at = models.DateTimeField(null=True, blank=True)

@@ -178,3 +178,12 @@ def test_opens_no_more_than_the_key(gateway: NewServiceClient) -> None:
     answer = ask(TOKEN_URL, pair(gateway) | {"client_secret": narrow.text})
 
     assert refusal(answer) == "invalid_scope"
+
+
+@pytest.mark.parametrize("credentials", ["é", "%%%", basic_of(b"no colon")[6:], ""])
+def test_counts_credentials_that_cannot_be_read(url: str, credentials: str) -> None:
+    for _ in range(2):
+        assert refusal(ask(url, {}, Authorization=f"Basic {credentials}")) == "invalid_client"
+
+    event = SecurityEvent.objects.get(code="client_refused")
+    assert (event.data["reason"], event.count) == ("malformed_credentials", 2)
