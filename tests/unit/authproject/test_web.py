@@ -54,8 +54,17 @@ def test_logs_neither_query_nor_headers(caplog: pytest.LogCaptureFixture) -> Non
         (1, "198.51.100.66, 203.0.113.9", "203.0.113.9"),
         (2, "198.51.100.66, 203.0.113.9, 192.0.2.7", "203.0.113.9"),
         (2, "203.0.113.9", "192.0.2.1"),
-        (1, "", ""),
-        (1, "<script>", ""),
+        (1, "", "192.0.2.1"),
+        (1, "<script>", "192.0.2.1"),
+        (1, "unknown", "192.0.2.1"),
+        (1, "203.0.113.9:5678", "203.0.113.9"),
+        (1, "[2001:db8::9]:443", "2001:db8::9"),
+        (1, "[2001:db8::9]", "2001:db8::9"),
+        (1, "2001:db8::9", "2001:db8::9"),
+        (1, "::ffff:203.0.113.9", "203.0.113.9"),
+        (1, "[::ffff:203.0.113.9]:5678", "203.0.113.9"),
+        (1, "fe80::1%" + "z" * 60, "192.0.2.1"),
+        (1, "203.0.113.9:5678:1", "192.0.2.1"),
     ],
 )
 def test_believes_only_its_own_proxies(
@@ -66,6 +75,13 @@ def test_believes_only_its_own_proxies(
         "/", headers={"X-Forwarded-For": forwarded}
     )
     assert client_address(request) == address
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"), [("::ffff:192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", ""), ("", "")]
+)
+def test_reads_the_address_of_a_direct_caller(peer: str, address: str) -> None:
+    assert client_address(RequestFactory(REMOTE_ADDR=peer).get("/")) == address
 
 
 def test_keeps_only_the_printable_part_of_an_agent() -> None:
