@@ -116,16 +116,17 @@ MIDDLEWARE = [
     "authproject.web.request_id.RequestIdMiddleware",
     "authproject.web.context.RequestContextMiddleware",
     "authproject.web.headers.HeadersMiddleware",
-    "authproject.web.faults.FaultMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Below what hardens answers: its own are pages, too.
+    "authproject.web.faults.FaultMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "authproject.web.hosts.HostMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
     {

@@ -7,13 +7,14 @@ not take every web server away because a worker or a broker is.
 import logging
 from collections.abc import Callable
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from accounts.models import SigningKey
+from accounts.errors import NoSigningKey
+from accounts.tokens.keyring import KeyRing, current_key_ring, fresher_key_ring
 from batchtokens_verifier.jws import Purpose
 
 OK = "ok"
@@ -50,10 +51,21 @@ def database_state() -> str:
 
 
 def keys_state() -> str:
-    """Return "ok", or the purposes that have no active signing key."""
-    active = SigningKey.objects.filter(activates_at__lte=timezone.now())
-    missing = NEEDED_KEYS - set(active.values_list("purpose", flat=True))
-    return f"no active key: {', '.join(sorted(missing))}" if missing else OK
+    """Return "ok", or the purposes for which no active key can be opened."""
+    missing = _missing_keys(current_key_ring()) and _missing_keys(fresher_key_ring())
+    return f"no active key that opens: {', '.join(missing)}" if missing else OK
+
+
+def _missing_keys(ring: KeyRing) -> list[str]:
+    return sorted(purpose for purpose in NEEDED_KEYS if not _signs(ring, purpose))
+
+
+def _signs(ring: KeyRing, purpose: Purpose) -> bool:
+    try:
+        ring.signing_key(purpose, timezone.now())
+    except NoSigningKey:
+        return False
+    return True
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -71,7 +83,7 @@ def readiness() -> dict[str, str]:
 def _asked(name: str, part: Callable[[], str]) -> str:
     try:
         return part()
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         logger.warning("readiness: %s is unavailable", name)
         return "unavailable"
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 HEADER = "X-Request-Id"
 # What is taken over from a caller goes into logs and answers: letters, digits, dots and dashes.
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-QUIET_PATHS = frozenset({"/livez", "/readyz"})
+PROBE_PATHS = frozenset({"/livez", "/readyz"})
 
 logger = logging.getLogger("authproject.request")
 _current: ContextVar[str] = ContextVar("request_id", default="")
@@ -46,7 +46,7 @@ class RequestIdMiddleware:
 
 def _log_outcome(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     """Log method, path, status and time: no query string, no header, no body."""
-    level = logging.DEBUG if request.path in QUIET_PATHS else logging.INFO
+    level = logging.DEBUG if request.path in PROBE_PATHS else logging.INFO
     logger.log(
         level,
         "%s %s %s",

@@ -34,10 +34,15 @@ def test_the_api_pages_carry_the_nonce_of_their_policy() -> None:
     assert f"script-src 'self' 'nonce-{nonce}'" in response["Content-Security-Policy"]
 
 
-def test_every_answer_is_hardened() -> None:
-    response = Client().get("/api/v1/me")
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/api/v1/me"), ("PUT", "/oauth/token"), ("PUT", "/"), ("GET", "/api/v1/%00")],
+)
+def test_every_answer_is_hardened(method: str, path: str) -> None:
+    response = Client().generic(method, path)
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["X-Frame-Options"] == "DENY"
+    assert "default-src 'none'" in response["Content-Security-Policy"]
     assert response["Referrer-Policy"] == "same-origin"
     assert response["Cache-Control"] == "no-store"
     assert len(response["X-Request-Id"]) == 32

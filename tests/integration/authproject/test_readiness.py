@@ -2,8 +2,10 @@
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from accounts.services.rotate_signing_keys import ensure_signing_keys
+from accounts.tokens.keyring import forget_key_ring
 from authproject.observability import health
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,3 +26,21 @@ def test_readyz_is_200_when_this_process_can_serve() -> None:
     response = Client().get("/readyz")
     assert response.status_code == 200
     assert set(response.json()["parts"].values()) == {health.OK}
+
+
+def test_readyz_is_503_when_the_keys_do_not_open(settings: Settings) -> None:
+    ensure_signing_keys()
+    forget_key_ring()
+    settings.FIELD_ENCRYPTION_KEYS = [bytes(range(32))]
+    response = Client().get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["parts"]["keys"].startswith("no active key that opens: access")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "10.1.2.3", "not.ours.example", "_"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_probes_need_neither_our_name_nor_https(settings: Settings, path: str, host: str) -> None:
+    settings.ALLOWED_HOSTS = ["auth.example.com"]
+    settings.SECURE_SSL_REDIRECT = True
+    ensure_signing_keys()
+    assert Client().get(path, headers={"Host": host}).status_code == 200
