@@ -34,7 +34,19 @@ def duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text} is not a duration such as 30d, 12h or 15m")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
+    length = timedelta(**{UNITS[match[2]]: int(match[1])})
+    try:
+        timezone.now() - length
+    except OverflowError:
+        raise argparse.ArgumentTypeError(f"{text} is before the calendar begins") from None
+    return length
+
+
+def name(text: str) -> str:
+    """Read a name or an id: an empty one, such as an unset variable's, would select everybody."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
 
 
 def address(text: str) -> str:
@@ -55,8 +67,8 @@ class Command(ProductCommand):
     def add_options(self, parser: CommandParser) -> None:
         """Declare whom and what."""
         parser.add_argument("--all", action="store_true", help="whomever they belong to")
-        parser.add_argument("--user", help="a username or a usr_ id")
-        parser.add_argument("--family", help="one session: a ses_ id")
+        parser.add_argument("--user", type=name, help="a username or a usr_ id")
+        parser.add_argument("--family", type=name, help="one session: a ses_ id")
         parser.add_argument("--ip", type=address, help="last used from this address")
         parser.add_argument("--older-than", type=duration, help="made longer ago, such as 30d")
         parser.add_argument("--inactive-for", type=duration, help="not used for, such as 12h")
@@ -69,7 +81,7 @@ class Command(ProductCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Select, ask, revoke, and print how many."""
-        if not any(options[name] for name in SELECTIONS):
+        if not options["all"] and all(options[option] is None for option in NARROWING):
             raise UsageError("Say whose: --all, --user, --family, --ip, --older-than, …")
         revoke, found = _api_keys(options) if options["type"] == API_KEY else _sessions(options)
         if not found:
@@ -81,7 +93,7 @@ class Command(ProductCommand):
         self.emit_one({"id": options["type"], "found": found, "revoked": revoked})
 
 
-SELECTIONS = ("all", "user", "family", "ip", "older_than", "inactive_for")
+NARROWING = ("user", "family", "ip", "older_than", "inactive_for")
 Selected = tuple[Callable[[], int], int]
 
 
@@ -97,15 +109,15 @@ def _sessions(options: dict[str, Any]) -> Selected:
 def _families(options: dict[str, Any]) -> SessionFamilyQuerySet:
     now = timezone.now()
     found = SessionFamily.objects.not_ended().filter(kind__in=KINDS[options["type"]])
-    if options["user"]:
+    if options["user"] is not None:
         found = found.filter(user=_user(options["user"]))
-    if options["family"]:
+    if options["family"] is not None:
         found = found.filter(pk=_identifier(options["family"], SessionFamily.public_prefix))
-    if options["ip"]:
+    if options["ip"] is not None:
         found = found.filter(address=options["ip"])
-    if options["older_than"]:
+    if options["older_than"] is not None:
         found = found.filter(created_at__lt=now - options["older_than"])
-    if options["inactive_for"]:
+    if options["inactive_for"] is not None:
         found = found.filter(last_used_at__lt=now - options["inactive_for"])
     return found
 
@@ -128,13 +140,13 @@ def _identifier(text: str, prefix: str) -> Any:
 
 
 def _api_keys(options: dict[str, Any]) -> Selected:
-    if options["user"] or options["family"] or options["ip"]:
+    if any(options[option] is not None for option in ("user", "family", "ip")):
         raise UsageError("API keys are selected with --all, --older-than or --inactive-for.")
     now = timezone.now()
     found = ApiKey.objects.filter(revoked_at=None).select_related("client")
-    if options["older_than"]:
+    if options["older_than"] is not None:
         found = found.filter(created_at__lt=now - options["older_than"])
-    if options["inactive_for"]:
+    if options["inactive_for"] is not None:
         found = found.unused_since(now - options["inactive_for"])
 
     def revoke() -> int:

@@ -130,6 +130,12 @@ class TestKeys:
         states = [row["state"] for row in rows if row["purpose"] == "access"]
         assert states == ["retired", "active", "upcoming"]
 
+    def test_lists_a_key_of_a_purpose_that_it_does_not_know(self, run: Run) -> None:
+        ensure_signing_keys()
+        SigningKey.objects.filter(purpose=Purpose.ACCESS).update(purpose="pairwise")
+
+        assert [row["state"] for row in run("list_keys")].count("unknown") == 1
+
     def test_lists_nothing(self, run: Run) -> None:
         assert run("list_keys") == []
 
@@ -217,4 +223,20 @@ class TestRevokeTokens:
     )
     def test_ends_with_a_code(self, words: list[str], code: Exit) -> None:
         assert exit_code("revoke_tokens", *words) == code
+        assert SessionFamily.objects.not_ended().count() == 3
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["--user=", "--ip=192.0.2.7"],
+            ["--family=", "--all"],
+            ["--ip=", "--all"],
+            ["--older-than=", "--all"],
+            ["--older-than=999999999d"],
+            ["--inactive-for=999999999d"],
+        ],
+    )
+    def test_never_widens_what_it_cannot_read(self, words: list[str]) -> None:
+        with pytest.raises(CommandError, match=r"argument --.*(is empty|is not|is before)"):
+            call_command("revoke_tokens", *words, "--yes")
         assert SessionFamily.objects.not_ended().count() == 3
