@@ -17,6 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from accounts.crypto import open_sealed
@@ -179,7 +180,7 @@ def forget_key_ring() -> None:
 
 
 def load_key_ring(*, now: datetime | None = None) -> KeyRing:
-    """Read all keys in one statement; a row that does not open is left out and reported."""
+    """Read all keys in one statement; a row that is no key of ours is left out and reported."""
     opened = (_open(row) for row in SigningKey.objects.all())
     return KeyRing((key for key in opened if key), now=now or timezone.now())
 
@@ -187,10 +188,13 @@ def load_key_ring(*, now: datetime | None = None) -> KeyRing:
 def _open(row: SigningKey) -> RingKey | None:
     """Open the private part.  It is what makes a row ours: nobody else can have sealed it."""
     try:
+        purpose = Purpose(row.purpose)
         private = json.loads(open_sealed(row.private_sealed, context=row.seal_context()))
+        key = ECKey.import_key(private)
     except SealBroken:
         logger.critical("signing key %s does not open and is not used", row.kid)
-        return None
-    return RingKey(
-        row.kid, Purpose(row.purpose), row.alg, ECKey.import_key(private), row.activates_at
-    )
+    except (ValueError, TypeError, LookupError, JoseError):  # what a later release may have made
+        logger.critical("signing key %s is of an unknown kind and is not used", row.kid)
+    else:
+        return RingKey(row.kid, purpose, row.alg, key, row.activates_at)
+    return None

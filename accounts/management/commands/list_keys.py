@@ -8,6 +8,8 @@ from accounts.management.base import ProductCommand
 from accounts.models import SigningKey
 from accounts.tokens.keyring import key_states
 
+UNKNOWN = "unknown"  # of a purpose that this release does not have
+
 
 class Command(ProductCommand):
     """Public facts alone."""
@@ -25,7 +27,7 @@ class Command(ProductCommand):
                     "id": key.kid,
                     "purpose": key.purpose,
                     "alg": key.alg,
-                    "state": states[key.kid].value,
+                    "state": states.get(key.kid, UNKNOWN),
                     "activates_at": key.activates_at,
                     "created_at": key.created_at,
                 }

@@ -1,5 +1,6 @@
 """tokens.keyring: several keys a purpose, upcoming, active and retired."""
 
+import json
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from django.utils import timezone
 from joserfc import jws
 from joserfc.jwk import ECKey, KeySet
 
+from accounts.crypto import seal
 from accounts.errors import NoSigningKey
 from accounts.models import SigningKey
 from accounts.services.rotate_signing_keys import ensure_signing_keys, rotate_signing_keys
@@ -140,6 +142,36 @@ def test_ignores_a_row_that_was_edited(
         load_key_ring().signing_key(Purpose.ACCESS, timezone.now())
 
     assert "does not open" in caplog.text
+
+
+def later_release(purpose: str, private: object) -> SigningKey:
+    """A row that this release cannot have made, but whose seal opens."""
+    key = SigningKey(kid="later", purpose=purpose, public_jwk={}, activates_at=timezone.now())
+    key.private_sealed = seal(json.dumps(private).encode(), context=key.seal_context())
+    key.save()
+    return key
+
+
+@pytest.mark.parametrize(
+    ("purpose", "private"),
+    [
+        ("pairwise", ECKey.generate_key("P-256").as_dict(private=True)),
+        ("access", {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "priv": "AA"}),
+        ("access", {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"}),
+        ("access", None),
+    ],
+)
+def test_ignores_a_key_of_a_later_release(
+    purpose: str, private: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    ensure_signing_keys()
+    later_release(purpose, private)
+
+    with caplog.at_level(logging.CRITICAL):
+        ring = load_key_ring()
+
+    assert len(ring.jwks()["keys"]) == len(Purpose)
+    assert "unknown kind" in caplog.text
 
 
 def test_ignores_a_retired_key_that_was_made_active_again() -> None:
