@@ -125,14 +125,14 @@ class OutsideValidity(VerificationError):
 
 
 class OperationHeld(VerificationError):
-    """The operation is held."""
+    """The operation is held, or someone in it is switched off."""
 
     code = "operation_held"
     title = "The operation is held."
 
 
 class OperationRevoked(VerificationError):
-    """The operation was cancelled, or who it belongs to was disabled."""
+    """The operation was cancelled."""
 
     code = "operation_revoked"
     title = "The operation was cancelled."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from django.db import transaction
 from accounts.tokens.access import Grant
 from batchtokens.models import OperationToken
 from batchtokens.services.allow import allow_operation
+from batchtokens.services.digests import text_digest
 from batchtokens.services.enqueue import enqueue_runs
 from batchtokens.services.issue import Origin, draft_operation, issue_operation_token
-from batchtokens_verifier.canonical import b64url
-from batchtokens_verifier.errors import IdempotencyMismatch
+from batchtokens_verifier.errors import IdempotencyMismatch, ProblemError
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class OperationRequest:
 
     def digest(self) -> str:
         body = json.dumps([self.type, self.operation, self.constraints], sort_keys=True)
-        return _digest(body)
+        return text_digest(body)
 
 
 def create_operation(
@@ -41,16 +40,37 @@ def create_operation(
 
     The token itself is never handed out: it exists only sealed, in the queue.
     """
-    subject = by.subject.public_id
-    key = _digest(f"{subject}|{request.idempotency_key}") if request.idempotency_key else None
+    key = _key_digest(by, request)
+    try:
+        return _create(by, request, key, now)
+    except ProblemError:
+        # A retry is answered although the sign-in is too old, or a cap is reached, by now.
+        earlier = OperationToken.objects.filter(idempotency_digest=key).first() if key else None
+        if earlier is None:
+            raise
+        return _repeat(earlier, request)
+
+
+def _key_digest(by: Grant, request: OperationRequest) -> str | None:
+    key = request.idempotency_key
+    return text_digest(f"{by.subject.public_id}|{key}") if key else None
+
+
+def _repeat(earlier: OperationToken, request: OperationRequest) -> OperationToken:
+    if earlier.request_digest != request.digest():
+        raise IdempotencyMismatch
+    return earlier
+
+
+def _create(
+    by: Grant, request: OperationRequest, key: str | None, now: dt.datetime | None
+) -> OperationToken:
     with transaction.atomic(durable=True):
         allowance = allow_operation(
             grant=by, type_name=request.type, trigger=None, idempotency_digest=key, now=now
         )
         if allowance.earlier is not None:
-            if allowance.earlier.request_digest != request.digest():
-                raise IdempotencyMismatch
-            return allowance.earlier
+            return _repeat(allowance.earlier, request)
         draft = draft_operation(
             allowance.operation_type,
             operation=request.operation,
@@ -68,7 +88,3 @@ def create_operation(
         )
         enqueue_runs(issued, at=allowance.at, limits=draft.constraints)
         return issued.row
-
-
-def _digest(text: str) -> str:
-    return b64url(hashlib.sha256(text.encode()).digest())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,9 +16,9 @@ from accounts.scopes import TOKEN_EXCHANGE
 from accounts.tokens.backend import verify_token
 from batchtokens.errors import TriggerNotAllowed
 from batchtokens.models import OperationToken, QueuedRun, Status
-from batchtokens.models.clock import DatabaseClock
+from batchtokens.models.clock import database_now
+from batchtokens.services.digests import text_digest
 from batchtokens.services.issue import Issued
-from batchtokens_verifier.canonical import b64url
 from batchtokens_verifier.claims import OperationTokenClaims, parse_operation_token
 from batchtokens_verifier.constraints import Constraints, plan_slots
 from batchtokens_verifier.errors import (
@@ -48,15 +47,14 @@ def enqueue_operation_token(
     claims = _verify(by, token)
     check_operation_copy(claims, operation)
     with transaction.atomic(durable=True):
-        row: Any = (
-            OperationToken.objects.annotate(clock=DatabaseClock())
-            .filter(token_hash=claims.token_hash, client=by)
-            .first()
-        )
-        if row is None or row.jws_digest != b64url(hashlib.sha256(token.encode()).digest()):
+        # Under the row's lock, or a cancel in between would leave its runs waiting.
+        rows = OperationToken.objects.select_for_update(no_key=True)
+        row = rows.filter(token_hash=claims.token_hash, client=by).first()
+        if row is None or row.jws_digest != text_digest(token):
             raise OperationTokenNotValid
-        _check_status(row.status_at(row.clock))
-        return row, enqueue_runs(Issued(token, row), at=row.clock, limits=claims.constraints)
+        at = database_now()
+        _check_status(row.status_at(at))
+        return row, enqueue_runs(Issued(token, row), at=at, limits=claims.constraints)
 
 
 def _verify(by: ServiceClient, token: str) -> OperationTokenClaims:
@@ -111,11 +109,9 @@ def _runs(issued: Issued, *, at: dt.datetime, limits: Constraints) -> Iterator[Q
 
 
 def _due_times(limits: Constraints) -> Iterator[tuple[str, dt.datetime, dt.datetime]]:
-    """Yield (occurrence, due, closes); without a schedule there is one run, due at valid_from."""
-    if not limits.schedule:
-        yield "p0", limits.valid_from, limits.valid_to
-        return
-    for slot in plan_slots(limits).slots:
+    """Yield (occurrence, due, closes); without a schedule there is one run, in the first slot."""
+    slots = plan_slots(limits).slots
+    for slot in slots if limits.schedule else slots[:1]:
         yield slot.name, slot.opens_at, slot.closes_at
 
 

@@ -6,7 +6,6 @@ One subject token buys at most one operation token of a type.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,11 +28,17 @@ from batchtokens.errors import (
     TriggerNotAllowed,
 )
 from batchtokens.models import OperationToken
+from batchtokens.models.clock import database_now
 from batchtokens.models.operation_types import TYPE_NAME
 from batchtokens.services.allow import Allowance, allow_operation
+from batchtokens.services.digests import text_digest
 from batchtokens.services.issue import Issued, Origin, draft_operation, issue_operation_token
-from batchtokens_verifier.canonical import b64url
-from batchtokens_verifier.errors import IdempotencyMismatch, InvalidConstraints, VerificationError
+from batchtokens_verifier.errors import (
+    IdempotencyMismatch,
+    InvalidConstraints,
+    ProblemError,
+    VerificationError,
+)
 
 KEPT_FOR_RETRIES = dt.timedelta(hours=24)
 _GRANTED_MEMBERS = frozenset({"type", "actions", "locations", "operation"})
@@ -52,8 +57,10 @@ class ExchangeRequest:
 
     def digest(self) -> str:
         """Return what a retry must repeat; the subject token enters as its own digest."""
-        subject = _digest(self.subject_token)
-        return _digest(json.dumps([subject, self.target, self.scope, self.details], sort_keys=True))
+        subject = text_digest(self.subject_token)
+        return text_digest(
+            json.dumps([subject, self.target, self.scope, self.details], sort_keys=True)
+        )
 
 
 def exchange_access_token(
@@ -65,9 +72,19 @@ def exchange_access_token(
     """
     if TOKEN_EXCHANGE not in by.granted_scopes:
         raise TriggerNotAllowed("The client lacks the scope token_exchange.")
+    try:
+        return _exchange(by, request, now)
+    except ProblemError:
+        # A retry is answered although its subject token or the person's sign-in is too old by now.
+        if (earlier := _earlier(by, request)) is None:
+            raise
+        return _repeat(earlier, request, at=now or database_now())
+
+
+def _exchange(by: ServiceClient, request: ExchangeRequest, now: dt.datetime | None) -> Issued:
     grant = _verify_subject(by, request.subject_token)
     type_name = _check_members(request.details)
-    key = _digest(f"{by.client_id}|{request.idempotency_key}") if request.idempotency_key else None
+    key = _key_digest(by, request)
     try:
         with transaction.atomic(durable=True):
             allowance = allow_operation(
@@ -81,6 +98,16 @@ def exchange_access_token(
         if "subject" in str(error):
             raise SubjectTokenSpent from error
         raise IdempotencyMismatch from error
+
+
+def _key_digest(by: ServiceClient, request: ExchangeRequest) -> str | None:
+    key = request.idempotency_key
+    return text_digest(f"{by.client_id}|{key}") if key else None
+
+
+def _earlier(by: ServiceClient, request: ExchangeRequest) -> OperationToken | None:
+    key = _key_digest(by, request)
+    return OperationToken.objects.filter(idempotency_digest=key).first() if key else None
 
 
 def _verify_subject(by: ServiceClient, token: str) -> Grant:
@@ -128,7 +155,7 @@ def _issue(
     )
     allowance.check(draft)
     origin = Origin(
-        subject_digest=_digest(grant.jti),
+        subject_digest=text_digest(grant.jti),
         idempotency_digest=key,
         request_digest=request.digest() if key else "",
         keep_until=allowance.at + KEPT_FOR_RETRIES if key else None,
@@ -146,7 +173,3 @@ def _repeat(earlier: OperationToken, request: ExchangeRequest, *, at: dt.datetim
         raise SubjectTokenSpent
     token = open_sealed(bytes(sealed), context=f"issued:{earlier.public_id}")
     return Issued(token=token.decode(), row=earlier)
-
-
-def _digest(text: str) -> str:
-    return b64url(hashlib.sha256(text.encode()).digest())

@@ -5,7 +5,6 @@ One statement.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +14,7 @@ from accounts.models import ServiceClient
 from accounts.tokens.backend import verify_token
 from batchtokens.models import OperationToken, Status
 from batchtokens.models.clock import DatabaseClock
-from batchtokens_verifier.canonical import b64url
+from batchtokens.services.digests import text_digest
 from batchtokens_verifier.claims import parse_operation_token
 from batchtokens_verifier.errors import VerificationError
 from batchtokens_verifier.jws import Purpose
@@ -45,10 +44,9 @@ def introspect_operation_token(*, by: ServiceClient, token: str) -> dict[str, An
 
 
 def _is_active(row: Any, token: str) -> bool:
-    presented = b64url(hashlib.sha256(token.encode()).digest())
     principals = (row.user, row.executor, row.client or row.user, row.operation_type)
     return (
-        row.jws_digest == presented
+        row.jws_digest == text_digest(token)
         and row.status_at(row.clock) == Status.ACTIVE
         and all(principal.is_active for principal in principals)
     )

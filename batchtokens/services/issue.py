@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -28,10 +27,10 @@ from batchtokens.models import (
 )
 from batchtokens.models.writing import insertion, write_together
 from batchtokens.services.check_operation_type import check_against_schema
+from batchtokens.services.digests import text_digest
 from batchtokens.services.summarise import summarise
 from batchtokens_verifier.canonical import (
     MAX_SAFE_INTEGER,
-    b64url,
     canonicalize,
     check_operation,
     parameter_digest,
@@ -163,7 +162,7 @@ def issue_operation_token(
     row, claims = _compose(draft, user=user, client=client, at=at)
     signed = sign(claims, purpose=Purpose.OPERATION)
     row.kid, row.alg = signed.kid, signed.alg
-    row.jws_digest = b64url(hashlib.sha256(signed.token.encode()).digest())
+    row.jws_digest = text_digest(signed.token)
     row.subject_digest = origin.subject_digest
     row.idempotency_digest = origin.idempotency_digest
     row.request_digest = origin.request_digest
@@ -256,6 +255,7 @@ def _open_ledger(row: OperationToken, draft: Draft) -> LedgerEntry:
         data={
             "client": row.client_name,
             "consent": row.consent_mode,
+            "details": salted_digest(salt, canonicalize(row.details).decode()),
             "executor": row.executor.client_id,
             "jws": row.jws_digest,
             "kid": row.kid,

@@ -7,7 +7,6 @@ writes all.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,13 +25,14 @@ from batchtokens.models import (
     RedemptionAttempt,
     RedemptionStatus,
     chain_entry,
+    instant,
 )
 from batchtokens.models.locking import LockedToken, lock_operation_token
 from batchtokens.models.writing import change, insertion, write_together
+from batchtokens.services.digests import text_digest
 from batchtokens.services.receipts import sign_receipt
 from batchtokens.services.record_refusal import record_refusal
 from batchtokens.services.slots import Claim, check_allowed, claim_slot, may_proceed
-from batchtokens_verifier.canonical import b64url
 from batchtokens_verifier.claims import OperationTokenClaims, redemption_id
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import (
@@ -44,7 +44,15 @@ from batchtokens_verifier.jws import unverified_kid
 from batchtokens_verifier.policy import authenticate_operation_token, check_operation_copy
 
 ENDPOINT = "redemptions"
-RESERVED_FIELDS = ("status", "attempt", "counts_at", "reserved_at", "lease_expires_at")
+RESERVED_FIELDS = (
+    "status",
+    "attempt",
+    "counts_at",
+    "reserved_at",
+    "lease_expires_at",
+    "reference",
+    "closing_receipt",
+)
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,8 @@ class RedemptionRequest:
 
     def digest(self) -> str:
         amount = self.amount.as_json() if self.amount else None
-        body = [_digest(self.operation_token), self.operation, amount, self.occurrence]
-        return _digest(json.dumps(body, sort_keys=True))
+        body = [text_digest(self.operation_token), self.operation, amount, self.occurrence]
+        return text_digest(json.dumps(body, sort_keys=True))
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,8 @@ def redeem_operation_token(
             return _redeem(by, request, verified, idempotency_key, now)
     except IntegrityError as error:
         # Two tokens under one key at the same time: under two locks, they met at the constraint.
+        if "key" not in str(error):
+            raise
         raise IdempotencyMismatch from error
     except VerificationError as refusal:
         record_refusal(refusal, by=by, correlation=idempotency_key)
@@ -172,7 +182,7 @@ def _repeat(
 
 
 def _is_issued(locked: LockedToken, by: ServiceClient, request: RedemptionRequest) -> bool:
-    presented = _digest(request.operation_token)
+    presented = text_digest(request.operation_token)
     return presented == locked.token.jws_digest and locked.token.executor_id == by.pk
 
 
@@ -189,6 +199,7 @@ def _reserve(
             "amount": claim.amount.as_json(),
             "attempt": redemption.attempt,
             "client": by.client_id,
+            "counts_at": instant(redemption.counts_at),
             "redemption": redemption.pk,
             "slot": redemption.slot,
         },
@@ -236,8 +247,5 @@ def _take(locked: LockedToken, claim: Claim) -> tuple[Redemption, bool]:
         return new, True
     former.status, former.attempt = RedemptionStatus.RESERVED, former.attempt + 1
     former.counts_at, former.reserved_at, former.lease_expires_at = claim.counts_at, at, lease
+    former.reference = former.closing_receipt = ""  # of a release: the slot is open again
     return former, False
-
-
-def _digest(text: str) -> str:
-    return b64url(hashlib.sha256(text.encode()).digest())

@@ -15,6 +15,7 @@ from batchtokens.errors import RedemptionNotFound, ReleaseLimitReached
 from batchtokens.models import (
     MAX_RELEASES,
     STATE_FIELDS,
+    TRANSITIONS,
     EntryKind,
     Redemption,
     RedemptionStatus,
@@ -53,8 +54,7 @@ def settle_redemption(
         locked, redemption = _lock(by, closing, now)
         if redemption.status == RedemptionStatus.SETTLED:
             return _repeat(redemption, closing)
-        if redemption.status == RedemptionStatus.RELEASED:
-            raise LeaseLost("The slot was released.")
+        _check_transition(redemption, RedemptionStatus.SETTLED, locked.at)
         locked.token.settled_count += 1
         redemption.settled_at = locked.at
         redemption.reference = closing.note
@@ -72,8 +72,7 @@ def release_redemption(
         locked, redemption = _lock(by, closing, now)
         if redemption.status == RedemptionStatus.RELEASED:
             return _repeat(redemption, closing)
-        if redemption.status == RedemptionStatus.SETTLED:
-            raise LeaseLost("The redemption is settled.")
+        _check_transition(redemption, RedemptionStatus.RELEASED, locked.at)
         if redemption.releases >= MAX_RELEASES:
             raise ReleaseLimitReached
         redemption.releases += 1
@@ -95,10 +94,16 @@ def _lock(
     locked = lock_operation_token(pk=token_id, now=now) if token_id else None
     if locked is None:
         raise RedemptionNotFound
-    redemption = next(r for r in locked.redemptions.values() if r.pk == closing.redemption_id)
+    redemption = Redemption.objects.get(pk=closing.redemption_id)
+    redemption.operation_token = locked.token
     if redemption.attempt != closing.attempt:
         raise LeaseLost(f"Attempt {redemption.attempt} holds the slot.")
     return locked, redemption
+
+
+def _check_transition(redemption: Redemption, new: RedemptionStatus, at: dt.datetime) -> None:
+    if new not in TRANSITIONS[redemption.status_at(at)]:
+        raise LeaseLost(f"The redemption is {redemption.status}.")
 
 
 def _repeat(redemption: Redemption, closing: Closing) -> Redemption:

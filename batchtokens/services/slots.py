@@ -55,6 +55,7 @@ def may_proceed(locked: LockedToken, redemption: Redemption, attempt: Redemption
     return (
         redemption.status_at(locked.at) == RedemptionStatus.RESERVED
         and redemption.attempt == attempt.attempt
+        and locked.at < locked.token.valid_to
         and locked.token.cancelled_at is None
         and not locked.suspended
         and not locked.token.holds

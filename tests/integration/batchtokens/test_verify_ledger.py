@@ -1,11 +1,12 @@
 """verify_ledger finds every change to a chain, its row or its redemptions, and says where."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db.models import F
 
-from batchtokens.models import HoldKind, LedgerEntry, OperationToken, Redemption
+from batchtokens.models import HoldKind, LedgerEntry, OperationToken, Redemption, entry_hash
 from batchtokens.services.hold import hold_operation
 from batchtokens.services.settle import Closing, settle_redemption
 from batchtokens.services.verify_ledger import Finding, verify_ledger
@@ -21,7 +22,7 @@ def history() -> OperationToken:
     issued = mandates.issue(world)
     answer = mandates.redeem(world, issued)
     settle_redemption(by=world.redeemer, closing=Closing(answer.redemption.pk, 1))
-    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER)
+    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, reason="away")
     return issued.row
 
 
@@ -70,6 +71,41 @@ def forge_an_entry() -> None:
     last.save(force_insert=True)
 
 
+def free_the_slot() -> None:
+    Redemption.objects.update(status="released", settled_at=None)
+
+
+def move_to_another_period() -> None:
+    Redemption.objects.update(counts_at=F("counts_at") - timedelta(days=9))
+
+
+def swap_the_issued_bytes() -> None:
+    OperationToken.objects.update(jws_digest="x" * 43)
+
+
+def prolong() -> None:
+    OperationToken.objects.update(valid_to=F("valid_to") + timedelta(days=300))
+
+
+def reword() -> None:
+    LedgerEntry.objects.filter(seq=4).update(note="something else")
+
+
+def put_in_a_float() -> None:
+    entry = LedgerEntry.objects.get(seq=3)
+    entry.entry = entry.entry.replace('"seq":3', '"seq":3.5')
+    entry.hash = entry_hash(entry.entry)
+    entry.save()
+
+
+def forge_the_link() -> None:
+    """Rewrite one entry so that its own hash is right, but not what comes before it."""
+    entry = LedgerEntry.objects.get(seq=2)
+    entry.entry = entry.entry.replace('"prev":"', '"prev":"x')
+    entry.hash = entry_hash(entry.entry)
+    entry.save()
+
+
 @pytest.mark.parametrize(
     ("tamper", "seq"),
     [
@@ -81,6 +117,13 @@ def forge_an_entry() -> None:
         (lift_the_hold, 0),
         (edit_a_redemption, 0),
         (forge_an_entry, 5),
+        (free_the_slot, 0),
+        (move_to_another_period, 0),
+        (swap_the_issued_bytes, 0),
+        (prolong, 0),
+        (reword, 4),
+        (put_in_a_float, 3),
+        (forge_the_link, 2),
     ],
 )
 def test_names_the_first_bad_entry(
