@@ -128,6 +128,8 @@ class Environment:
             raise ImproperlyConfigured(
                 f"{name}_FILE names a file that cannot be read: {error.strerror}."
             ) from error
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}_FILE names a file that is no text.") from error
 
     def choice(self, name: str, *allowed: str) -> str:
         """Return the value; it must be one of `allowed`."""
@@ -150,6 +152,13 @@ class Environment:
         if not (text.isascii() and text.isdigit()):
             raise ImproperlyConfigured(f"{name} must be a whole number.")
         return int(text)
+
+    def port(self, name: str) -> int:
+        """Return the value as a TCP port."""
+        value = self.integer(name)
+        if not 0 < value < 65536:
+            raise ImproperlyConfigured(f"{name} must be between 1 and 65535.")
+        return value
 
     def seconds(self, name: str) -> timedelta:
         """Return the value, a whole number of seconds, as a duration."""

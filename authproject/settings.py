@@ -1,17 +1,14 @@
 """All settings, from the environment alone; authproject/env.py says what each variable means."""
 
 import base64
-import binascii
 import secrets
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from authproject.addresses import database_config, web_address
 from authproject.env import generated_secret, read_environment
 from authproject.observability.logging import logging_config
 from authproject.production import Deployment, refuse_unsafe
@@ -25,8 +22,8 @@ PRODUCTION = ENVIRONMENT == "production"
 DEVELOPMENT = ENVIRONMENT == "development"
 DEBUG = env.flag("DEBUG")
 DATA_DIR = (BASE_DIR / env.text("DATA_DIR")).resolve()
-PORT = env.integer("PORT")
-EXAMPLE_PORT = env.integer("EXAMPLE_PORT")
+PORT = env.port("PORT")
+EXAMPLE_PORT = env.port("EXAMPLE_PORT")
 
 
 # Secrets. Production must be given its own; elsewhere they are made once and kept in DATA_DIR.
@@ -38,7 +35,7 @@ def _secret(name: str, new: str) -> str:
 def _encryption_keys(text: str) -> list[bytes]:
     try:
         keys = [base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)) for word in text.split(",")]
-    except binascii.Error:
+    except ValueError:
         keys = [b"not base64"]
     if any(len(key) != 32 for key in keys):
         raise ImproperlyConfigured("FIELD_ENCRYPTION_KEYS must be 32 bytes each, in base64url.")
@@ -51,13 +48,11 @@ FIELD_ENCRYPTION_KEYS = _encryption_keys(_keys) if _keys else []
 
 # Addresses.
 ISSUER_URL = (env.text("ISSUER_URL") or f"http://127.0.0.1:{PORT}").rstrip("/")
-_issuer = urlsplit(ISSUER_URL)
-if _issuer.scheme not in {"http", "https"} or not _issuer.hostname or _issuer.query:
-    raise ImproperlyConfigured("ISSUER_URL must be an http or https address without a query.")
+_issuer = web_address("ISSUER_URL", ISSUER_URL)
 OVER_HTTPS = _issuer.scheme == "https"
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
 if not PRODUCTION:
-    ALLOWED_HOSTS += [_issuer.hostname, "localhost", "127.0.0.1", "[::1]"]
+    ALLOWED_HOSTS += [_issuer.hostname or "", "localhost", "127.0.0.1", "[::1]"]
 TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT")
 ROOT_URLCONF = "authproject.urls"
 WSGI_APPLICATION = "authproject.wsgi.application"
@@ -66,7 +61,7 @@ APPEND_SLASH = False
 # Database.
 ALLOW_SQLITE = env.flag("ALLOW_SQLITE")
 LOCK_TIMEOUT_MS = 2000  # a waiting redeemer is told to come back rather than piling up
-_database: dict[str, Any] = environ.Env.db_url_config(
+_database = database_config(
     env.text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'authproject.sqlite3'}"
 )
 if _database["ENGINE"] == "django.db.backends.sqlite3":

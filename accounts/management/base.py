@@ -15,7 +15,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.management.base import handle_default_options
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import InterfaceError, OperationalError, connections
+from django.db import DatabaseError, InterfaceError, ProgrammingError, connections
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -137,9 +137,8 @@ class ProductCommand(BaseCommand):
             return super().execute(*args, **options)
         except ProblemError as error:
             raise Refused(str(error)) from error
-        except (OperationalError, InterfaceError) as error:
-            cause = str(error).strip().partition("\n")[0]
-            raise Stop(f"The database cannot be used: {cause}.") from error
+        except (DatabaseError, InterfaceError) as error:
+            raise Stop(_database_sentence(error)) from error
 
     def say(self, message: str) -> None:
         """Tell the person at the terminal; never data."""
@@ -183,6 +182,14 @@ class ProductCommand(BaseCommand):
     def _print(self, text: str) -> None:
         if text:
             self.stdout.write(text)
+
+
+def _database_sentence(error: DatabaseError | InterfaceError) -> str:
+    """Say what is wrong; SQLite and PostgreSQL have different errors for a missing table."""
+    cause = str(error).strip().partition("\n")[0]
+    if isinstance(error, ProgrammingError) or cause.startswith("no such "):
+        return f"The database is not up to date ({cause}): run manage.py migrate."
+    return f"The database cannot be used: {cause}."
 
 
 def _json(value: Any, indent: int | None = None) -> str:

@@ -28,6 +28,11 @@ def test_serves_with_several_workers_and_ends_with_its_children() -> None:
         (["--port", "ten"], 2, "argument --port: invalid int value: 'ten'"),
         (["--port", "70000"], 2, "--port must be between 1 and 65535."),
         (["--workers", "0"], 2, "--workers must be at least 1."),
+        (
+            ["--host", "nosuch.invalid"],
+            2,
+            "nosuch.invalid is no address of this machine: choose another with --host.",
+        ),
         (["--nonsense"], 2, "unrecognized arguments: --nonsense"),
     ],
 )

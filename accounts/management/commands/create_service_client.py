@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management import CommandParser
 
-from accounts.management.base import ProductCommand, Refused
+from accounts.management.base import ProductCommand, Refused, UsageError
 from accounts.scopes import CLIENT_SCOPES
 from accounts.services.create_service_client import create_service_client
 from batchtokens_verifier.errors import InvalidFieldsError
@@ -32,6 +32,8 @@ class Command(ProductCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Store the client and print it with its secrets."""
+        if self.quiet:
+            raise UsageError("--quiet would lose the secrets, which are shown once: leave it out.")
         try:
             client, secret = create_service_client(
                 client_id=options["name"],
@@ -41,7 +43,8 @@ class Command(ProductCommand):
             )
         except InvalidFieldsError as error:
             first = error.errors[0]
-            raise Refused(f"{first.pointer.strip('/')}: {first.detail}") from error
+            stop = Refused if first.code == "taken" else UsageError
+            raise stop(f"{first.pointer.strip('/')}: {first.detail}") from error
         row: dict[str, Any] = {
             "id": client.public_id,
             "client_id": client.client_id,

@@ -39,7 +39,8 @@ class Command(ProductCommand):
         if not 0 <= overlap <= LONGEST_OVERLAP:
             raise UsageError("--overlap takes 0 seconds to a year.")
         keys = rotate_signing_keys(
-            overlap=timedelta(seconds=overlap), purposes=[Purpose(p) for p in purpose or Purpose]
+            overlap=timedelta(seconds=overlap),
+            purposes=[Purpose(p) for p in dict.fromkeys(purpose or Purpose)],
         )
         self.emit(
             [

@@ -98,25 +98,30 @@ class TestCreateServiceClient:
         assert client.delivery_secret() == row["delivery_secret"]
         assert row["delivery_secret"].startswith("whsec_")
 
+    @pytest.mark.parametrize("words", [["gateway"], ["other", "--audience=https://taken.example/"]])
+    def test_refuses_what_another_has(self, words: list[str]) -> None:
+        factories.service_client("gateway", audience="https://taken.example/")
+
+        assert exit_code("create_service_client", *words) == Exit.REFUSED
+        assert ServiceClient.objects.count() == 1
+
     @pytest.mark.parametrize(
         "words",
         [
-            ["gateway"],
             ["first-party"],
+            ["bad name"],
             ["a:b"],
             ["usr_00000000000000000000000000000000"],
-            ["other", "--audience=https://taken.example/"],
+            ["other", "--quiet"],
             ["other", "--audience=nonsense"],
             ["other", f"--audience=https://other.example/{'a' * 500}"],
             ["other", "--audience=http://127.0.0.1:8000"],
             ["other", "--delivery-url=ftp://other.example"],
         ],
     )
-    def test_refuses_in_a_sentence(self, words: list[str]) -> None:
-        factories.service_client("gateway", audience="https://taken.example/")
-
-        assert exit_code("create_service_client", *words) == Exit.REFUSED
-        assert ServiceClient.objects.count() == 1
+    def test_refuses_what_cannot_be(self, words: list[str]) -> None:
+        assert exit_code("create_service_client", *words) == Exit.USAGE
+        assert not ServiceClient.objects.exists()
 
 
 class TestKeys:
@@ -141,6 +146,9 @@ class TestKeys:
 
     def test_rotates_all_purposes(self, run: Run) -> None:
         assert len(run("rotate_keys", "--overlap=0")) == len(Purpose)
+
+    def test_rotates_a_purpose_once(self, run: Run) -> None:
+        assert len(run("rotate_keys", "--overlap=0", "--purpose", "access", "access")) == 1
 
     def test_refuses_an_overlap_in_the_past(self) -> None:
         assert exit_code("rotate_keys", "--overlap=-1") == Exit.USAGE

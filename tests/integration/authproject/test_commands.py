@@ -1,11 +1,13 @@
 """The commands that cross the apps, and what all commands share."""
 
 import json
+import subprocess
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 from accounts.management.base import (
     Findings,
@@ -18,6 +20,7 @@ from accounts.management.base import (
 )
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens_verifier.errors import OperationHeld
+from tests.servers import database_url, environment, manage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -72,6 +75,24 @@ def test_a_refusal_of_the_product_is_exit_4() -> None:
     with pytest.raises(Refused, match="Held by the user") as refused:
         call_command(Held())
     assert refused.value.returncode == 4
+
+
+@pytest.mark.parametrize("command", ["list_keys", "verify_ledger", "seed_users"])
+def test_an_empty_database_ends_in_a_sentence(command: str) -> None:
+    ended = subprocess.run(
+        manage(command), env=environment(empty()), capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.rstrip().endswith("run manage.py migrate.")
+    assert ended.stderr.count("\n") == 1
+
+
+def empty() -> dict[str, str]:
+    """Name a database without tables."""
+    if connection.vendor == "sqlite":
+        return {"DATABASE_URL": "sqlite://:memory:"}
+    name = connection.settings_dict["NAME"]
+    return {"DATABASE_URL": database_url().replace(f"/{name}", "/postgres")}
 
 
 @pytest.mark.parametrize(

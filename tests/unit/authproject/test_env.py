@@ -32,6 +32,13 @@ def test_names_the_variable_whose_file_is_missing(tmp_path: Path) -> None:
         env.text("SECRET_KEY")
 
 
+def test_names_the_variable_whose_file_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"\xff\xfe\x00")
+    env = Environment({"SECRET_KEY_FILE": str(tmp_path / "secret")})
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY_FILE"):
+        env.text("SECRET_KEY")
+
+
 @pytest.mark.parametrize(("word", "value"), [("on", True), ("TRUE", True), ("0", False)])
 def test_reads_flags(word: str, value: bool) -> None:
     assert Environment({"DEBUG": word}).flag("DEBUG") is value
