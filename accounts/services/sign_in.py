@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.crypto import secret_digest
-from accounts.errors import InvalidCredentials
+from accounts.errors import InvalidCredentials, InvalidScope
 from accounts.ids import new_id
 from accounts.models import RequestContext, SessionFamily, SessionKind, User
 from accounts.scopes import format_scope
@@ -39,7 +39,13 @@ def sign_in(
     asked = check_scope(scope)
     audience = choose_audience(resource)
     user = check_password(username=username, password=password, context=context, now=now)
-    granted = format_scope(grant_scope(user=user, asked=asked))
+    try:
+        granted = format_scope(grant_scope(user=user, asked=asked))
+    except InvalidScope:
+        count_refusal(
+            code="sign_in_refused", reason="invalid_scope", user=user, context=context, now=now
+        )
+        raise
     refresh_jti = new_jti()
     family = _new_family(
         user=user, audience=audience, scope=granted, jti=refresh_jti, context=context, now=now

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.test import Client
 
-from accounts.models import SecurityEvent, SessionFamily
+from accounts.models import SecurityEvent, SessionFamily, User
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens_verifier.claims import parse_access_token
 from tests import factories, meta_scopes
@@ -184,6 +184,8 @@ def test_refuses_a_meta_scope_of_others(client: Client) -> None:
         answer = sign_in(client, scope=SAVINGS)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_scope")
+    event = SecurityEvent.objects.get(code="sign_in_refused")
+    assert (event.user, event.data) == (User.objects.get(), {"reason": "invalid_scope"})
     assert not SessionFamily.objects.exists()
 
 
