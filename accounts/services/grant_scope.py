@@ -4,7 +4,14 @@ from django.conf import settings
 
 from accounts.errors import InvalidScope
 from accounts.models import User
-from accounts.scopes import DEFAULT_SCOPE, PROFILE, USER_SCOPES, meta_scopes, parse_scope
+from accounts.scopes import (
+    DEFAULT_SCOPE,
+    PROFILE,
+    USER_SCOPES,
+    format_scope,
+    meta_scopes,
+    parse_scope,
+)
 
 
 def check_scope(asked: str) -> frozenset[str]:
@@ -34,6 +41,18 @@ def grant_scope(*, user: User, asked: frozenset[str]) -> frozenset[str]:
     if not wanted <= allowed_meta_scopes(user=user, among=wanted):
         raise InvalidScope(pointer="/scope")
     return wanted | {PROFILE}
+
+
+def keep_scope(*, user: User, granted: str) -> str:
+    """Take out of a session's scope the meta-scopes that are no longer this person's.
+
+    A session without any spends no statement.
+    """
+    names = parse_scope(granted)
+    metas = names - USER_SCOPES.keys()
+    if not metas:
+        return granted
+    return format_scope(names - metas | allowed_meta_scopes(user=user, among=metas))
 
 
 def allowed_meta_scopes(*, user: User, among: frozenset[str]) -> frozenset[str]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.crypto import keyed_digests, same_digest, secret_digest
 from accounts.models import EndReason, Outcome, RequestContext, SessionFamily
 from accounts.models.session_family import MAX_REISSUES
+from accounts.services.grant_scope import keep_scope
 from accounts.services.record_event import NOWHERE, count_refusal, record_event
 from accounts.tokens.pair import TokenPair, sign_pair
 from accounts.tokens.refresh import RefreshClaims, read_refresh_token, successor_names
@@ -55,7 +56,7 @@ def refresh_session(
     context: RequestContext = NOWHERE,
     now: datetime | None = None,
 ) -> TokenPair:
-    """Rotate a refresh token: one locking read and one update.
+    """Rotate a refresh token: one locking read and one update; meta-scopes are asked for anew.
 
     The same token again within 10 s, from the same address and agent or with the same
     Idempotency-Key, gets the same successor, at most ten times.
@@ -69,8 +70,11 @@ def refresh_session(
         answer = _renew(claims, presented, now)
     if isinstance(answer, _Refusal):
         raise TokenNotValid(answer.reason)
-    rotated_at = answer.family.rotated_at or now
-    return sign_pair(answer.family, refresh_jti=answer.jti, refresh_issued_at=rotated_at, now=now)
+    family = answer.family
+    # Never saved: a meta-scope that is given back is in the next token.
+    family.scope = keep_scope(user=family.user, granted=family.scope)
+    rotated_at = family.rotated_at or now
+    return sign_pair(family, refresh_jti=answer.jti, refresh_issued_at=rotated_at, now=now)
 
 
 def _read(token: str, client_id: str | None, context: RequestContext) -> RefreshClaims:

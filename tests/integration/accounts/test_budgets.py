@@ -44,6 +44,13 @@ def test_refresh_needs_two(family: tuple[SessionFamily, str, str]) -> None:
         refresh_session(token=family[2])
 
 
+def test_refresh_of_a_meta_scope_needs_three() -> None:
+    _, pair = factories.session_family(factories.alice(), scope="savings")
+
+    with budget(3):
+        refresh_session(token=pair.refresh)
+
+
 def test_authenticating_a_client_needs_one() -> None:
     new = factories.service_client()
 

@@ -150,3 +150,15 @@ def test_stores_digests_alone(parent: str) -> None:
     row = str(SessionFamily.objects.values().get())
     for secret in (parent, pair.refresh, jti(pair), claims_of(parent)["jti"], "key-of-the"):
         assert secret not in row
+
+
+def test_drops_a_meta_scope_that_was_taken_away() -> None:
+    alice = factories.alice(may_ask_for=["savings"])
+    _, pair = factories.session_family(alice, scope="profile savings transfer")
+
+    renewed = refresh(pair.refresh)
+    alice.groups.clear()
+    again = refresh(renewed.refresh)
+
+    assert [pair.scope for pair in (renewed, again)] == ["profile savings", "profile"]
+    assert claims_of(again.access)["scope"] == "profile"
