@@ -92,6 +92,33 @@ def test_a_nul_in_a_form_is_400(path: str) -> None:
     assert response.status_code == 400
 
 
+def test_a_nul_in_a_cookie_is_400() -> None:
+    client = Client(raise_request_exception=False, headers={"Cookie": 'session="aaaaaaaaaa\\000b"'})
+    assert client.get("/admin/").status_code == 400
+
+
+@pytest.mark.parametrize("charset", ["punycode", "utf-16", "latin-1", "idna", "rot13", "nonsense"])
+@pytest.mark.parametrize("path", ["/oauth/token", "/token", "/admin/login/", "/api/v1/auth/token"])
+def test_a_body_that_is_not_utf_8_is_415(path: str, charset: str) -> None:
+    form = f"application/x-www-form-urlencoded; charset={charset}"
+    client = Client(raise_request_exception=False)
+    assert client.generic("POST", path, b"username=a-b", form).status_code == 415
+
+
+@pytest.mark.parametrize("charset", ["UTF-8", '"utf-8"'])
+def test_utf_8_may_be_said(charset: str) -> None:
+    form = f"application/x-www-form-urlencoded; charset={charset}"
+    response = Client().post("/oauth/token", "grant_type=none", form)
+    assert response.json()["error"] == "unsupported_grant_type"
+
+
+@pytest.mark.parametrize("length", ["ten", "-1", "1e3", "٣", "9" * 5000])
+def test_a_length_that_is_no_number_is_400(length: str) -> None:
+    client = Client(raise_request_exception=False)
+    response = client.post("/token", b"", "application/json", CONTENT_LENGTH=length)
+    assert (response.status_code, response.json()["code"]) == (400, "invalid")
+
+
 def test_a_host_that_is_not_ours_is_400() -> None:
     response = Client().get("/api/v1/me", headers={"Host": "evil.example"})
     assert (response.status_code, response.json()["code"]) == (400, "invalid")
