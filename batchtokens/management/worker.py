@@ -21,6 +21,7 @@ from batchtokens.services.dispatch import Outcome, claim_runs, finish_run
 
 LONGEST_DEAFNESS = 1.0  # seconds until a signal is heard
 LONGEST_PAUSE = 30.0  # seconds between two tries while the database is away
+MOST_DOUBLINGS = 6  # of the poll; without an end, a float overflows
 # What a row that is not what it should be makes Python and httpx raise.
 POISON = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, httpx.InvalidURL)
 
@@ -72,41 +73,50 @@ class Worker:
                     return claimed[0]
                 if self._once:
                     break
-                self._stopping.wait(min(self._poll * 2**self._faults, LONGEST_PAUSE))
+                doublings = min(self._faults, MOST_DOUBLINGS)
+                self._stopping.wait(min(self._poll * 2**doublings, LONGEST_PAUSE))
         return None
 
     def _claim(self) -> list[QueuedRun]:
         try:
             claimed = claim_runs(owner=self.owner, limit=1)
-        except DatabaseFault as fault:
+        except Exception as fault:  # a thread that ended would never come back
             connection.close()  # the next try opens a new one
             if self._once:
                 raise
             self._faults += 1
-            logger.warning("no runs can be claimed: %s", _first_line(fault))
+            logger.warning("no runs can be claimed: %s", _told(fault))
             return []
         self._faults = 0
         return claimed
 
     def _deliver(self, run: QueuedRun, http: httpx.Client) -> RunState:
-        """Deliver; a run that cannot even be sent is set aside, so that the others flow."""
+        """Deliver; whatever happens, the thread goes on to the next run."""
         try:
-            outcome = deliver_run(run, http=http)
-        except DatabaseFault as fault:
+            outcome = self._attempt(run, http)
+        except Exception as fault:  # noqa: BLE001 - a thread that ended would never come back
             # Nobody learns what became of it: the lease ends, the run comes again, and the executor
             # recognises the slot.
             connection.close()
-            logger.warning("%s may be delivered again: %s", run.webhook_id, _first_line(fault))
+            logger.warning("%s may be delivered again: %s", run.webhook_id, _told(fault))
             return RunState.LEASED
-        except POISON as error:
-            logger.warning("%s cannot be sent: %s", run.webhook_id, type(error).__name__)
-            outcome = Outcome(RunState.DEAD, NOT_VALID)
-            finish_run(run, outcome)
         attempt = f"{run.webhook_id} attempt {run.attempts}"
         logger.info("%s: %s", attempt, f"{outcome.state} {outcome.code}".rstrip())
         return outcome.state
 
+    def _attempt(self, run: QueuedRun, http: httpx.Client) -> Outcome:
+        """Deliver; a run that cannot even be sent is set aside, so that the others flow."""
+        try:
+            return deliver_run(run, http=http)
+        except POISON as error:
+            logger.warning("%s cannot be sent: %s", run.webhook_id, type(error).__name__)
+            outcome = Outcome(RunState.DEAD, NOT_VALID)
+            finish_run(run, outcome)
+            return outcome
 
-def _first_line(fault: Exception) -> str:
-    """Leave out the lines that may quote values."""
-    return str(fault).strip().partition("\n")[0]
+
+def _told(fault: Exception) -> str:
+    """Return what may be logged; other words than these may quote values."""
+    if isinstance(fault, DatabaseFault):
+        return str(fault).strip().partition("\n")[0]
+    return type(fault).__name__

@@ -19,11 +19,13 @@ from accounts.errors import SealBroken
 from batchtokens.models import QueuedRun, RunState
 from batchtokens.services.dispatch import Outcome, finish_run
 from batchtokens.services.enqueue import seal_context
+from batchtokens_verifier.canonical import parse_json
+from batchtokens_verifier.errors import InvalidOperation
 
 # 4xx that ask for another try; every other 4xx is the executor's last word.
 RETRIED = frozenset({408, 425, 429})
 LONGEST_ANSWER = 64 * 1024
-_CODE = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")
 NOT_VALID = "queued_run_not_valid"
 NOT_CONFIGURED = "delivery_not_configured"
 NOT_REACHED = "executor_unavailable"
@@ -88,11 +90,11 @@ def _outcome(status: int, content: bytes) -> Outcome:
 def _code(content: bytes, status: int) -> str:
     """Return the answer's problem code where it looks like one, else the status."""
     try:
-        problem = json.loads(content)
-    except ValueError:
+        problem = parse_json(content)
+    except InvalidOperation:
         problem = None
     code = problem.get("code") if isinstance(problem, dict) else None
-    return code if isinstance(code, str) and _CODE.match(code) else f"http_{status}"
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else f"http_{status}"
 
 
 def delivery_client() -> httpx.Client:

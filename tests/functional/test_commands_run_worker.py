@@ -22,7 +22,8 @@ from batchtokens.management import worker as worker_module
 from batchtokens.management.worker import Worker
 from batchtokens.models import QueuedRun, RunState
 from batchtokens.models.clock import database_now
-from batchtokens.services.dispatch import claim_runs
+from batchtokens.services.deliver import deliver_run
+from batchtokens.services.dispatch import Outcome, claim_runs
 from batchtokens.services.enqueue import enqueue_operation_token, seal_context
 from tests import mandates
 from tests.executors import Executor, listening
@@ -136,6 +137,52 @@ def test_waits_out_a_fault_of_the_database(
         worker.stop()
     assert "no runs can be claimed: it went away" in caplog.text
     assert "a secret" not in caplog.text
+
+
+@pytest.mark.usefixtures("queued")
+def test_no_fault_ends_a_thread(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = iter([RecursionError("a secret"), LookupError("poison")])
+
+    def deliver(run: QueuedRun, **options: Any) -> Outcome:
+        if (fault := next(faults, None)) is not None:
+            raise fault
+        return deliver_run(run, **options)
+
+    def finish(*_: Any) -> bool:
+        raise OperationalError("it went away")
+
+    monkeypatch.setattr(worker_module, "deliver_run", deliver)
+    monkeypatch.setattr(worker_module, "finish_run", finish)
+    with caplog.at_level(logging.WARNING):
+        outcomes = Worker(threads=1, poll=0.01, once=True).run()
+    assert outcomes == {RunState.LEASED: 2, RunState.DONE: 1}
+    assert "may be delivered again: RecursionError" in caplog.text
+    assert "may be delivered again: it went away" in caplog.text
+    assert "a secret" not in caplog.text
+
+
+@pytest.mark.usefixtures("queued")
+def test_waits_out_every_fault_however_many_there_were(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = iter([MemoryError()])
+
+    def claim(**options: Any) -> list[QueuedRun]:
+        if (fault := next(faults, None)) is not None:
+            raise fault
+        return claim_runs(**options)
+
+    monkeypatch.setattr(worker_module, "claim_runs", claim)
+    monkeypatch.setattr(worker_module, "LONGEST_PAUSE", 0.01)
+    worker = Worker(threads=1, poll=0.5)
+    worker._faults = 2000
+    with ThreadPoolExecutor() as pool:
+        ended = pool.submit(worker.run)
+        assert executor.arrived.wait(10)
+        worker.stop()
+        assert ended.result(10)[RunState.DONE] >= 1
 
 
 @pytest.mark.usefixtures("queued")
