@@ -26,6 +26,7 @@ from accounts.models import SigningKey
 from batchtokens_verifier.jws import KeySet, Purpose, VerificationKey
 
 COOL_DOWN = 10.0  # seconds
+JWKS_MAX_AGE = 300  # seconds that verifiers may keep the key set
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,12 @@ def longest_life(purpose: Purpose) -> timedelta | None:
         Purpose.OPERATION: timedelta(days=366),
         Purpose.STATUS: timedelta(hours=1),
     }.get(purpose)  # receipts, introspection answers and checkpoints are evidence
+
+
+def shortest_overlap() -> timedelta:
+    """Say how long a key is published before every process and verifier can know it."""
+    ring_ttl: timedelta = settings.KEY_RING_TTL
+    return ring_ttl + timedelta(seconds=JWKS_MAX_AGE)
 
 
 class KeyState(StrEnum):

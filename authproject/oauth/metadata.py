@@ -6,12 +6,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.scopes import SCOPES
-from accounts.tokens.keyring import current_key_ring
+from accounts.tokens.keyring import JWKS_MAX_AGE, current_key_ring
 from authproject.oauth.clients import METHODS
 from authproject.oauth.token import GRANTS
 
-# Seconds. A successor key is published for longer than this before it signs.
-CACHED = {"Cache-Control": "public, max-age=300"}
+# A successor key is published for longer than this before it signs.
+CACHED = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE}"}
 
 
 @require_safe

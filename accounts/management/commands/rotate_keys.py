@@ -7,6 +7,7 @@ from django.core.management import CommandParser
 
 from accounts.management.base import ProductCommand, UsageError
 from accounts.services.rotate_signing_keys import rotate_signing_keys
+from accounts.tokens.keyring import shortest_overlap
 from batchtokens_verifier.jws import Purpose
 
 LONGEST_OVERLAP = 366 * 86_400  # seconds
@@ -20,11 +21,17 @@ class Command(ProductCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare when and which."""
-        parser.add_argument(
+        begin = parser.add_mutually_exclusive_group(required=True)
+        begin.add_argument(
             "--overlap",
             type=int,
-            required=True,
-            help="seconds until the new keys sign; longer than verifiers keep the key set",
+            help="seconds until the new keys sign; longer than anybody keeps the key set",
+        )
+        begin.add_argument(
+            "--now",
+            action="store_true",
+            help="sign with them at once, for emergencies and tests: verifiers that have not yet"
+            " seen the new keys refuse their tokens",
         )
         parser.add_argument(
             "--purpose",
@@ -34,12 +41,10 @@ class Command(ProductCommand):
             help="default: all",
         )
 
-    def handle(self, *args: Any, overlap: int, purpose: list[str] | None, **options: Any) -> None:
+    def handle(self, *args: Any, purpose: list[str] | None, **options: Any) -> None:
         """Make the keys and print them."""
-        if not 0 <= overlap <= LONGEST_OVERLAP:
-            raise UsageError("--overlap takes 0 seconds to a year.")
         keys = rotate_signing_keys(
-            overlap=timedelta(seconds=overlap),
+            overlap=timedelta(0) if options["now"] else checked_overlap(options["overlap"]),
             purposes=[Purpose(p) for p in dict.fromkeys(purpose or Purpose)],
         )
         self.emit(
@@ -48,3 +53,17 @@ class Command(ProductCommand):
                 for key in keys
             ]
         )
+
+
+def checked_overlap(seconds: int) -> timedelta:
+    """Return the overlap.
+
+    Raises UsageError for one in which somebody could miss the new keys.
+    """
+    shortest = int(shortest_overlap().total_seconds())
+    if not shortest <= seconds <= LONGEST_OVERLAP:
+        raise UsageError(
+            f"--overlap takes {shortest} seconds (so long may the old key set be kept) to a year."
+            " In an emergency say --now instead."
+        )
+    return timedelta(seconds=seconds)

@@ -127,8 +127,8 @@ class TestCreateServiceClient:
 class TestKeys:
     def test_lists_keys_with_their_states(self, run: Run) -> None:
         ensure_signing_keys()
-        run("rotate_keys", "--overlap=0", "--purpose=access")
-        run("rotate_keys", "--overlap=300", "--purpose=access")
+        run("rotate_keys", "--now", "--purpose=access")
+        run("rotate_keys", "--overlap=360", "--purpose=access")
 
         rows = run("list_keys")
 
@@ -145,19 +145,29 @@ class TestKeys:
         assert run("list_keys") == []
 
     def test_rotates_all_purposes(self, run: Run) -> None:
-        assert len(run("rotate_keys", "--overlap=0")) == len(Purpose)
+        assert len(run("rotate_keys", "--now")) == len(Purpose)
 
     def test_rotates_a_purpose_once(self, run: Run) -> None:
-        assert len(run("rotate_keys", "--overlap=0", "--purpose", "access", "access")) == 1
+        assert len(run("rotate_keys", "--now", "--purpose", "access", "access")) == 1
 
-    def test_refuses_an_overlap_in_the_past(self) -> None:
-        assert exit_code("rotate_keys", "--overlap=-1") == Exit.USAGE
+    @pytest.mark.parametrize("overlap", ["-1", "0", "359", "31622401", "1" * 30])
+    def test_refuses_an_overlap_that_somebody_could_miss(self, overlap: str) -> None:
+        assert exit_code("rotate_keys", f"--overlap={overlap}") == Exit.USAGE
+        assert not SigningKey.objects.exists()
+
+    def test_takes_the_shortest_overlap(self, run: Run) -> None:
+        assert len(run("rotate_keys", "--overlap=360")) == len(Purpose)
+
+    @pytest.mark.parametrize("words", [[], ["--now", "--overlap=400"]])
+    def test_asks_when_the_new_keys_are_to_sign(self, words: list[str]) -> None:
+        with pytest.raises(CommandError):
+            call_command("rotate_keys", *words)
 
     def test_never_publishes_more_keys_than_verifiers_take(self, run: Run) -> None:
         for _ in range(14):
-            run("rotate_keys", "--overlap=0")
+            run("rotate_keys", "--now")
 
-        assert exit_code("rotate_keys", "--overlap=0") == Exit.REFUSED
+        assert exit_code("rotate_keys", "--now") == Exit.REFUSED
         assert SigningKey.objects.count() == 98
 
 
