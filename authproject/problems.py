@@ -134,7 +134,8 @@ def _errors_of(error: ProblemError) -> list[FieldError]:
 def _bearer_challenge(error: Exception) -> str:
     """Return the RFC 6750 §3 challenge; without a token presented it names no error."""
     if isinstance(error, AuthenticationTooOld):  # RFC 9470 §3
-        return f'{CHALLENGE}, error="{error.code}", max_age="{error.max_age}"'
+        asked = f'acr_values="{error.acr_values}", max_age="{error.max_age}"'
+        return f'{CHALLENGE}, error="{error.code}", {asked}'
     if isinstance(error, InsufficientScope):
         return f'{CHALLENGE}, error="insufficient_scope", scope="{error.scope}"'
     if isinstance(error, TokenNotValid | drf.AuthenticationFailed):

@@ -76,13 +76,14 @@ class AuthenticationTooOld(BatchtokensError):
     status = 401
     title = "A more recent sign-in is required"
     oauth_error = "insufficient_user_authentication"
+    acr_values = "aal1"  # what a password gives
 
     def __init__(self, max_age: int) -> None:
         super().__init__(f"Sign in again: at most {max_age} s ago.")
         self.max_age = max_age
 
     def members(self) -> dict[str, str | int]:
-        return {"max_age": self.max_age}
+        return {"acr_values": self.acr_values, "max_age": self.max_age}
 
 
 class MandateLimitReached(BatchtokensError):

@@ -81,7 +81,9 @@ def details(**changes: Any) -> str:
 def refusal(answer: Any) -> str:
     """Return the error code of a refusal in the form of RFC 6749 §5.2, whose other parts hold."""
     assert answer.status_code in {400, 401, 415}, answer.content
-    assert answer.json().keys() - {"max_age"} == {"error", "error_description"}
+    stale = answer.json()["error"] == "insufficient_user_authentication"  # RFC 9470
+    further = {"acr_values", "max_age"} if stale else set()
+    assert answer.json().keys() == {"error", "error_description"} | further
     assert answer.headers["Cache-Control"] == "no-store"
     assert (answer.status_code == 401) == (answer.json()["error"] == "invalid_client")
     return str(answer.json()["error"])

@@ -137,4 +137,4 @@ def test_asks_for_a_fresh_sign_in(world: mandates.Savings) -> None:
 
     answer = buy(world, token)
     assert refusal(answer) == "insufficient_user_authentication"
-    assert answer.json()["max_age"] == 60
+    assert (answer.json()["acr_values"], answer.json()["max_age"]) == ("aal1", 60)

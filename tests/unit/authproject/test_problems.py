@@ -12,6 +12,7 @@ from rest_framework import exceptions as drf
 
 from accounts.errors import InsufficientScope, InvalidClient, InvalidCredentials, RateLimited
 from authproject.problems import problem_of, respond, server_error
+from batchtokens.errors import AuthenticationTooOld
 from batchtokens_verifier.errors import (
     InvalidConstraints,
     InvalidOperation,
@@ -72,6 +73,15 @@ def test_the_reason_of_a_refused_token_stays_in_the_log() -> None:
 @pytest.mark.spec("RFC 6750", "3")
 def test_challenges_as_rfc_6750_says(error: Exception, challenge: str) -> None:
     assert answer(error)["WWW-Authenticate"] == challenge
+
+
+@pytest.mark.spec("RFC 9470", "3")
+def test_a_stale_sign_in_is_told_how_to_sign_in_again() -> None:
+    error = AuthenticationTooOld(60)
+    asked = 'error="insufficient_user_authentication", acr_values="aal1", max_age="60"'
+    assert answer(error)["WWW-Authenticate"] == f'Bearer realm="authproject", {asked}'
+    document = body(answer(error, "/oauth/token"))
+    assert (document["acr_values"], document["max_age"]) == ("aal1", 60)
 
 
 def test_a_rate_limit_says_when_to_come_back() -> None:
