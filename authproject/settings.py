@@ -95,7 +95,7 @@ INSTALLED_APPS = [
     "authproject.apps.AuthprojectConfig",
     "batchtokens.apps.BatchtokensConfig",
     "accounts.apps.AccountsConfig",
-    "django.contrib.admin",
+    "accounts.apps.StaffSiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
