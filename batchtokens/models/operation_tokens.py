@@ -143,6 +143,11 @@ class OperationToken(IdentifiedModel):
         indexes = [
             models.Index(fields=["user", "-issued_at"], name="operation_token_by_user"),
             models.Index(fields=["executor", "-issued_at"], name="operation_token_by_executor"),
+            models.Index(
+                fields=["sealed_until"],
+                condition=Q(sealed_until__isnull=False),
+                name="operation_token_sealed",
+            ),
         ]
 
     def __str__(self) -> str:

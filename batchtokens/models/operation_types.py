@@ -47,7 +47,7 @@ class OperationType(models.Model):
         ServiceClient, related_name="triggered_types", blank=True
     )
     consent = models.CharField(
-        max_length=10, choices=ConsentMode.choices, default=ConsentMode.SCOPE
+        max_length=10, choices=ConsentMode.choices, default=ConsentMode.EXACT
     )
     schema = models.JSONField(help_text="A closed JSON Schema of the operation.")
     summary_template = models.TextField(

@@ -16,6 +16,28 @@ from batchtokens_verifier.errors import InvalidOperation, member_pointer
 
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_.]+)\}")
 _LEAF_TYPES = frozenset({"string", "boolean"})
+# What could bring in a leaf that no sentence shows (patternProperties, $ref, anyOf) is not here.
+_KEYWORDS = frozenset(
+    {
+        "$schema",
+        "title",
+        "description",
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "enum",
+        "const",
+        "pattern",
+        "minLength",
+        "maxLength",
+    }
+)
+MOST_LEAVES = 50
 
 
 def check_schema(schema: object) -> None:
@@ -28,28 +50,41 @@ def check_schema(schema: object) -> None:
         raise OperationTypeNotValid(error.message, pointer="/schema") from error
     if "action" not in schema.get("required", []):
         raise OperationTypeNotValid("The operation needs an action.", pointer="/schema/required")
-    list(leaves(schema))
+    shown = list(leaves(schema))
+    if len(shown) > MOST_LEAVES:
+        raise OperationTypeNotValid(f"At most {MOST_LEAVES} leaves.", pointer="/schema")
 
 
-def leaves(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
+def leaves(schema: object, path: str = "") -> Iterator[str]:
     """Yield the dotted path of each leaf; raises OperationTypeNotValid where the schema is open."""
     where = "/schema/" + path.replace(".", "/") if path else "/schema"
-    kind = schema.get("type", "string" if "const" in schema or "enum" in schema else None)
+    if not isinstance(schema, Mapping) or not _KEYWORDS.issuperset(schema):
+        raise OperationTypeNotValid(
+            f"Only these keywords: {', '.join(sorted(_KEYWORDS))}.", pointer=where
+        )
+    kind = _kind(schema)
     if kind == "object":
         if schema.get("additionalProperties") is not False:
             raise OperationTypeNotValid("additionalProperties is not false.", pointer=where)
         for name, member in schema.get("properties", {}).items():
             yield from leaves(member, f"{path}.{name}" if path else name)
     elif kind == "array":
-        if not isinstance(schema.get("items"), Mapping):
-            raise OperationTypeNotValid("An array names its items.", pointer=where)
-        if schema["items"].get("type") not in _LEAF_TYPES:
+        items: Any = schema.get("items")
+        if list(leaves(items, path)) != [path] or _kind(items) == "array":
             raise OperationTypeNotValid("An array holds strings or booleans.", pointer=where)
         yield path
     elif kind in _LEAF_TYPES:
         yield path
     else:
         raise OperationTypeNotValid("Only objects, arrays, strings and booleans.", pointer=where)
+
+
+def _kind(schema: Mapping[str, Any]) -> object:
+    """Return the type, which a constant or an enumeration of strings need not name."""
+    values = [schema["const"]] if "const" in schema else schema.get("enum", [0])
+    texts = isinstance(values, list) and all(isinstance(value, str) for value in values)
+    kind = schema.get("type", "string" if texts else None)
+    return kind if isinstance(kind, str) else None
 
 
 def check_template(template: str, schema: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,12 +10,19 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.models import ServiceClient
-from accounts.scopes import REDEEM, TOKEN_EXCHANGE
+from accounts.scopes import REDEEM, SCOPES, TOKEN_EXCHANGE
 from batchtokens.errors import ConsentModeNotSupported, OperationTypeNotValid
 from batchtokens.models import ConsentMode, OperationToken, OperationType
 from batchtokens.services.check_operation_type import check_schema, check_template
 from batchtokens_verifier.constraints import Amount
 
+SCOPE_NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,79}")
+# The wire format ends at a year; the others are what every database's integer holds.
+MOST = {
+    "max_lifetime_days": 366,
+    "max_live_mandates": 2**31 - 1,
+    "max_authentication_age": 2**31 - 1,
+}
 REQUIRED = frozenset({"name", "meta_scope", "scope", "executor", "schema", "summary"})
 OPTIONAL = frozenset(
     {
@@ -67,21 +75,32 @@ def _check_members(definition: Mapping[str, Any]) -> None:
         if not isinstance(definition[name], str) or not definition[name]:
             raise OperationTypeNotValid("A text is needed.", pointer=f"/{name}")
     _check_options(definition)
+    _check_words(definition)
 
 
 def _check_options(definition: Mapping[str, Any]) -> None:
-    mode = definition.get("consent", ConsentMode.SCOPE)
+    mode = definition.get("consent", ConsentMode.EXACT)
     if mode != ConsentMode.SCOPE:
         raise ConsentModeNotSupported(
-            "Only the consent mode scope is offered so far.", pointer="/consent"
+            'Say "consent": "scope"; exact, the default, is not offered so far.', pointer="/consent"
         )
-    for name in ("max_lifetime_days", "max_live_mandates", "max_authentication_age"):
+    for name, most in MOST.items():
         value = definition.get(name, 1)
-        if type(value) is not int or value < 1:
-            raise OperationTypeNotValid("A positive whole number is needed.", pointer=f"/{name}")
+        if type(value) is not int or not 1 <= value <= most:
+            raise OperationTypeNotValid(f"A whole number, 1 to {most}.", pointer=f"/{name}")
     triggers = definition.get("trigger_clients", [])
     if not isinstance(triggers, list) or not all(isinstance(name, str) for name in triggers):
         raise OperationTypeNotValid("A list of client names is needed.", pointer="/trigger_clients")
+
+
+def _check_words(definition: Mapping[str, Any]) -> None:
+    for name in ("meta_scope", "scope"):
+        if not SCOPE_NAME.fullmatch(definition[name]) or definition[name] in SCOPES:
+            raise OperationTypeNotValid("A scope name that is not taken.", pointer=f"/{name}")
+    if definition["scope"] == definition["meta_scope"]:
+        raise OperationTypeNotValid("It is the meta-scope, too.", pointer="/scope")
+    if not definition["summary"].isprintable():
+        raise OperationTypeNotValid("One line of visible characters.", pointer="/summary")
 
 
 def _values(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +113,7 @@ def _values(definition: Mapping[str, Any]) -> dict[str, Any]:
         "meta_scope": definition["meta_scope"],
         "scope": definition["scope"],
         "executor": executor,
-        "consent": definition.get("consent", ConsentMode.SCOPE),
+        "consent": definition.get("consent", ConsentMode.EXACT),
         "schema": definition["schema"],
         "summary_template": definition["summary"],
         "max_lifetime_days": definition.get("max_lifetime_days", 366),

@@ -77,7 +77,7 @@ class TestDefinition:
         ("change", "error"),
         [
             ({"executor": "nobody"}, "/executor: There is no service client nobody."),
-            ({"consent": "exact"}, "/consent: Only the consent mode scope"),
+            ({"consent": "exact"}, "/consent: Say"),
             ({"summary": "Trust me."}, "/summary: The summary does not show"),
             ({"colour": "red"}, "/colour: Unknown"),
         ],

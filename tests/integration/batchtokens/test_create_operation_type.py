@@ -72,6 +72,22 @@ def test_a_version_that_has_not_issued_is_corrected_in_place() -> None:
         (lambda d: d["schema"].update(required="action"), "/schema"),
         (lambda d: d["schema"]["required"].remove("action"), "/schema/required"),
         (lambda d: d["schema"]["properties"].update(n={"type": "number"}), "/schema/n"),
+        (lambda d: d["schema"]["properties"].update(n=True), "/schema/n"),
+        (lambda d: d["schema"]["properties"].update(n={"const": 7}), "/schema/n"),
+        (lambda d: d["schema"]["properties"].update(n={"type": ["string"]}), "/schema/n"),
+        (lambda d: d["schema"]["properties"].update(n={"$ref": "#/x"}), "/schema/n"),
+        (
+            lambda d: d["schema"]["properties"].update(n={"type": "array", "items": True}),
+            "/schema/n",
+        ),
+        (lambda d: d["schema"].update(patternProperties={".*": {"type": "string"}}), "/schema"),
+        (lambda d: d.update(meta_scope="profile"), "/meta_scope"),
+        (lambda d: d.update(meta_scope="a b"), "/meta_scope"),
+        (lambda d: d.update(scope="redeem"), "/scope"),
+        (lambda d: d.update(scope=d["meta_scope"]), "/scope"),
+        (lambda d: d.update(max_lifetime_days=367), "/max_lifetime_days"),
+        (lambda d: d.update(max_live_mandates=2**40), "/max_live_mandates"),
+        (lambda d: d.update(summary=d["summary"] + "\0"), "/summary"),
         (lambda d: d.update(summary="Deposit {amount}."), "/summary"),
         (lambda d: d.update(summary=d["summary"] + " {secret}"), "/summary"),
     ],
@@ -84,9 +100,13 @@ def test_a_bad_definition_is_refused_with_a_pointer(change: Change, pointer: str
     assert not OperationType.objects.exists()
 
 
-def test_exact_consent_is_refused_clearly() -> None:
-    with pytest.raises(ConsentModeNotSupported):
-        create_operation_type(definition=mandates.savings_definition(consent="exact"))
+def test_exact_consent_the_default_is_refused_clearly() -> None:
+    unsaid = mandates.savings_definition()
+    del unsaid["consent"]
+
+    for definition in (unsaid, mandates.savings_definition(consent="exact")):
+        with pytest.raises(ConsentModeNotSupported):
+            create_operation_type(definition=definition)
 
 
 def test_a_switch_is_for_every_version() -> None:
