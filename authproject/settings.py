@@ -95,7 +95,7 @@ INSTALLED_APPS = [
     "authproject.apps.AuthprojectConfig",
     "batchtokens.apps.BatchtokensConfig",
     "accounts.apps.AccountsConfig",
-    "accounts.apps.StaffSiteConfig",
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
