@@ -62,6 +62,14 @@ class Migration(migrations.Migration):
                 ("is_staff", models.BooleanField(default=False)),
                 ("date_joined", models.DateTimeField(default=django.utils.timezone.now)),
                 (
+                    "session_salt",
+                    models.CharField(
+                        default=accounts.models.user.new_session_salt,
+                        editable=False,
+                        max_length=32,
+                    ),
+                ),
+                (
                     "groups",
                     models.ManyToManyField(
                         blank=True,

@@ -1,5 +1,7 @@
 """People."""
 
+import secrets
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -9,6 +11,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.crypto import secret_digest
 from accounts.models.folded import FoldedField, nfkc
 from accounts.models.identified import IdentifiedModel
 
@@ -20,6 +23,11 @@ def validate_username(username: str) -> None:
     """Accept letters and digits of any script, and nothing that can hide or look like markup."""
     if not nfkc(username).isalnum():
         raise ValidationError(_("Use letters and digits only."), code="not_alphanumeric")
+
+
+def new_session_salt() -> str:
+    """Draw what browser sessions are bound to."""
+    return secrets.token_urlsafe(16)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -60,6 +68,8 @@ class User(IdentifiedModel, AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=timezone.now)
+    # Browser sessions are bound to it, as to the password: a new one signs all of them out.
+    session_salt = models.CharField(max_length=32, default=new_session_salt, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -87,3 +97,14 @@ class User(IdentifiedModel, AbstractBaseUser, PermissionsMixin):
     def check_password(self, raw_password: str | None) -> bool:
         """Compare with the stored hash; the password is normalised as `set_password` did."""
         return super().check_password(None if raw_password is None else nfkc(raw_password))
+
+    def get_session_auth_hash(self) -> str:
+        """Return what a browser session must hold to be this person's still."""
+        return self._salted(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """Return the same under each former SECRET_KEY."""
+        return map(self._salted, super().get_session_auth_fallback_hash())
+
+    def _salted(self, auth_hash: str) -> str:
+        return secret_digest(f"{auth_hash}{self.session_salt}")

@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from accounts.crypto import secret_digest
 from accounts.errors import InvalidScope
-from accounts.models import ApiKey, RequestContext, ServiceClient
+from accounts.models import ApiKey, RequestContext, ServiceClient, User
 from accounts.models.api_key import generate_api_key
-from accounts.services.record_event import NOWHERE, record_event
+from accounts.services.record_event import NOWHERE, actor_data, record_event
 
 
 class NewApiKey(NamedTuple):
@@ -63,13 +63,17 @@ def add_api_key(
 
 
 def revoke_api_key(
-    *, api_key: ApiKey, context: RequestContext = NOWHERE, now: datetime | None = None
+    *,
+    api_key: ApiKey,
+    by: User | None = None,
+    context: RequestContext = NOWHERE,
+    now: datetime | None = None,
 ) -> bool:
     """Make a key open nothing from now on; False if it was revoked already."""
     with transaction.atomic(durable=True):
         unrevoked = ApiKey.objects.filter(pk=api_key.pk, revoked_at=None)
         revoked = unrevoked.update(revoked_at=now or timezone.now()) == 1
         if revoked:
-            data = {"api_key": api_key.public_id}
+            data = {"api_key": api_key.public_id, **actor_data(by)}
             record_event(code="api_key_revoked", client=api_key.client, data=data, context=context)
     return revoked

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.ids import public_id
 from accounts.models import EndReason, Outcome, RequestContext, SecurityEvent, SessionFamily, User
 from accounts.models.session_family import SessionFamilyQuerySet
-from accounts.services.record_event import NOWHERE, record_event
+from accounts.models.user import new_session_salt
+from accounts.services.record_event import NOWHERE, actor_data, record_event
 from accounts.tokens.refresh import read_refresh_token
 from batchtokens_verifier.errors import TokenNotValid
 
@@ -51,22 +53,54 @@ def end_sessions(
     *,
     families: SessionFamilyQuerySet,
     why: str = "",
+    by: User | None = None,
     context: RequestContext = NOWHERE,
     now: datetime | None = None,
 ) -> int:
     """End all these places, one event each, and return how many; a batch is all or nothing."""
     now = now or timezone.now()
+    data = {"reason": EndReason.REVOKED.value, "why": why, **actor_data(by)}
     ended = 0
     while batch := list(families.not_ended().order_by("pk")[:BATCH]):
         with transaction.atomic(durable=True):
             pks = [family.pk for family in batch]
             ended += SessionFamily.objects.filter(pk__in=pks).end(reason=EndReason.REVOKED, now=now)
-            SecurityEvent.objects.bulk_create(_ended_events(batch, why, context, now))
+            SecurityEvent.objects.bulk_create(_ended_events(batch, data, context, now))
     return ended
 
 
+def sign_out_everywhere(
+    *,
+    users: QuerySet[User],
+    why: str = "",
+    by: User | None = None,
+    context: RequestContext = NOWHERE,
+    now: datetime | None = None,
+) -> int:
+    """End all places of these people and all their browser sessions; return how many places.
+
+    One update ends the browser sessions, one event tells of it.
+    """
+    now = now or timezone.now()
+    only = list(users[:2])
+    with transaction.atomic(durable=True):
+        people = users.update(session_salt=new_session_salt())
+        record_event(
+            code="signed_out_everywhere",
+            user=only[0] if len(only) == 1 else None,
+            data={"people": people, "why": why, **actor_data(by)},
+            context=context,
+            now=now,
+        )
+    families = SessionFamily.objects.filter(user__in=users)
+    return end_sessions(families=families, why=why, by=by, context=context, now=now)
+
+
 def _ended_events(
-    families: Sequence[SessionFamily], why: str, context: RequestContext, now: datetime
+    families: Sequence[SessionFamily],
+    data: dict[str, str],
+    context: RequestContext,
+    now: datetime,
 ) -> list[SecurityEvent]:
     return [
         SecurityEvent(
@@ -77,7 +111,7 @@ def _ended_events(
             address=context.address or None,
             user_agent=context.user_agent,
             request_id=context.request_id,
-            data={"session": family.public_id, "reason": EndReason.REVOKED.value, "why": why},
+            data={"session": family.public_id, **data},
         )
         for family in families
     ]

@@ -70,6 +70,11 @@ def count_refusal(
     )
 
 
+def actor_data(by: User | None) -> dict[str, str]:
+    """Name, in an event about somebody else, who did it; nothing for an operator's command."""
+    return {"by": by.public_id} if by else {}
+
+
 def _circumstances(context: RequestContext, now: datetime | None) -> dict[str, Any]:
     return {
         "at": now or timezone.now(),

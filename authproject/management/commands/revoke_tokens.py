@@ -5,9 +5,10 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.management import CommandParser
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.errors import UnknownId
@@ -16,7 +17,7 @@ from accounts.management.base import NothingMatched, ProductCommand, UsageError
 from accounts.models import ApiKey, SessionFamily, SessionKind, User
 from accounts.models.session_family import SessionFamilyQuerySet
 from accounts.services.create_api_key import revoke_api_key
-from accounts.services.end_session import end_sessions
+from accounts.services.end_session import end_sessions, sign_out_everywhere
 
 API_KEY = "api-key"
 # A family's access and refresh tokens live and end with it.
@@ -83,27 +84,46 @@ class Command(ProductCommand):
         """Select, ask, revoke, and print how many."""
         if not options["all"] and all(options[option] is None for option in NARROWING):
             raise UsageError("Say whose: --all, --user, --family, --ip, --older-than, …")
-        revoke, found = _api_keys(options) if options["type"] == API_KEY else _sessions(options)
-        if not found:
+        selected = _api_keys(options) if options["type"] == API_KEY else _sessions(options)
+        if not selected.anything:
             raise NothingMatched("Nothing matched.")
         revoked = 0
         if not options["dry_run"]:
-            self.confirm(f"Revoke {found} of type {options['type']}?", yes=options["yes"])
-            revoked = revoke()
-        self.emit_one({"id": options["type"], "found": found, "revoked": revoked})
+            self.confirm(f"Revoke {selected.found} of type {options['type']}?", yes=options["yes"])
+            revoked = selected.revoke()
+        self.emit_one({"id": options["type"], "found": selected.found, "revoked": revoked})
 
 
 NARROWING = ("user", "family", "ip", "older_than", "inactive_for")
-Selected = tuple[Callable[[], int], int]
+
+
+class Selected(NamedTuple):
+    """What to do, to how many; browser sessions are there to be ended, but not to be counted."""
+
+    revoke: Callable[[], int]
+    found: int
+    anything: bool
 
 
 def _sessions(options: dict[str, Any]) -> Selected:
-    families = _families(options)
+    families, people = _families(options), _whole_people(options)
 
     def revoke() -> int:
-        return end_sessions(families=families, why=options["reason"])
+        if people is None:
+            return end_sessions(families=families, why=options["reason"])
+        return sign_out_everywhere(users=people, why=options["reason"])
 
-    return revoke, families.count()
+    found = families.count()
+    return Selected(revoke, found, bool(found) or (people is not None and people.exists()))
+
+
+def _whole_people(options: dict[str, Any]) -> QuerySet[User] | None:
+    """Return the people of whom every session was selected, None where only some were."""
+    some = any(options[option] is not None for option in NARROWING if option != "user")
+    if some or options["type"] != "session":
+        return None
+    everybody = User.objects.all()
+    return everybody if options["user"] is None else everybody.filter(pk=_user(options["user"]).pk)
 
 
 def _families(options: dict[str, Any]) -> SessionFamilyQuerySet:
@@ -152,4 +172,5 @@ def _api_keys(options: dict[str, Any]) -> Selected:
     def revoke() -> int:
         return sum(revoke_api_key(api_key=api_key) for api_key in list(found))
 
-    return revoke, found.count()
+    count = found.count()
+    return Selected(revoke, count, bool(count))
