@@ -1,6 +1,7 @@
 """The Django app."""
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 from django.core.checks import Tags, register
 from django.utils.module_loading import import_string
 
@@ -19,3 +20,9 @@ class AccountsConfig(AppConfig):
         import_string("accounts.api.openapi.BearerScheme")
         for check in DEPLOY_CHECKS:
             register(check, Tags.security, deploy=True)
+
+
+class StaffSiteConfig(admin_apps.AdminConfig):
+    """Django's admin, whose sign-in is limited and recorded."""
+
+    default_site = "accounts.pages.StaffSite"

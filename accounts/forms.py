@@ -3,11 +3,19 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.http import HttpRequest
+from django.views.decorators.debug import sensitive_variables
 
-from accounts.models import ServiceClient, User
+from accounts.errors import InvalidCredentials
+from accounts.limits import SIGN_IN
+from accounts.models import RequestContext, ServiceClient, User
 from accounts.scopes import CLIENT_SCOPES
 from accounts.services.create_service_client import check_service_client
+from accounts.services.limit_tries import limit_tries
+from accounts.services.record_event import count_refusal, record_event
+from accounts.services.sign_in import check_password
 from batchtokens_verifier.errors import InvalidFieldsError
 
 # These are generic in their type stubs only.
@@ -57,6 +65,36 @@ class UserEditForm(EditForm):
         cleaned = super().clean()
         _refuse_taken(self)
         return cleaned
+
+
+class StaffSignInForm(AdminAuthenticationForm):
+    """Sign-in to the admin, limited and recorded as the API's is."""
+
+    request: HttpRequest
+
+    @sensitive_variables()
+    def clean(self) -> dict[str, Any]:
+        """Find the member of staff whose password this is.
+
+        Raises RateLimited.
+        """
+        context = RequestContext.of(self.request)
+        limit_tries(SIGN_IN, context=context)
+        names = self.cleaned_data.keys() & {"username", "password"}
+        if len(names) == 2:
+            self.user_cache = self._member_of_staff(context)
+            record_event(code="signed_in", user=self.user_cache, context=context)
+        return self.cleaned_data
+
+    def _member_of_staff(self, context: RequestContext) -> User:
+        try:
+            user = check_password(**self.cleaned_data, context=context)
+        except InvalidCredentials:
+            raise self.get_invalid_login_error() from None
+        if not user.is_staff:
+            count_refusal(code="sign_in_refused", reason="not_staff", user=user, context=context)
+            raise self.get_invalid_login_error()
+        return user
 
 
 class ServiceClientForm(ClientForm):

@@ -5,9 +5,8 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from accounts.api.authentication import context_of
-from accounts.errors import RateLimited
-from accounts.limits import REFRESH, REGISTER, SIGN_IN, Limit, check_limit
-from accounts.services.record_event import count_refusal
+from accounts.limits import REFRESH, REGISTER, SIGN_IN, Limit
+from accounts.services.limit_tries import limit_tries
 
 
 class LimitThrottle(BaseThrottle):
@@ -18,15 +17,9 @@ class LimitThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: APIView) -> bool:
         """Let the request pass.
 
-        Raises RateLimited; the first refusal of a window is recorded, the others only cost.
+        Raises RateLimited.
         """
-        context = context_of(request)
-        try:
-            check_limit(self.limit, context=context)
-        except RateLimited as refusal:
-            if refusal.first:
-                count_refusal(code="rate_limited", reason=self.limit.name, context=context)
-            raise
+        limit_tries(self.limit, context=context_of(request))
         return True
 
 
