@@ -7,9 +7,10 @@ its name.
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts.forms import ServiceClientForm, UserCreateForm, UserEditForm
@@ -25,8 +26,9 @@ from accounts.models import (
 )
 from accounts.models.session_family import SessionFamilyQuerySet
 from accounts.services.create_api_key import revoke_api_key
-from accounts.services.end_session import end_sessions
-from accounts.services.record_event import record_event
+from accounts.services.end_session import end_sessions, sign_out_everywhere
+from accounts.services.note_password_change import note_password_change
+from accounts.services.record_event import actor_data, record_event
 from accounts.tokens.keyring import key_states
 
 # These are generic in their type stubs only.
@@ -37,11 +39,20 @@ else:
     ModelAdmin = admin.ModelAdmin
     PeopleAdmin = UserAdmin
 
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+def _actor(request: HttpRequest) -> User | None:
+    return request.user if isinstance(request.user, User) else None
+
 
 def _data_of_change(request: HttpRequest, obj: Any, form: Any) -> dict[str, Any]:
-    actor = request.user
-    by = actor.public_id if isinstance(actor, User) else ""
-    return {"id": obj.public_id, "by": by, "changed": form.changed_data}
+    changed = {"id": obj.public_id, "changed": form.changed_data}
+    return changed | actor_data(_actor(request))
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.is_superuser
 
 
 class KeptAdmin(ModelAdmin):
@@ -90,9 +101,39 @@ class AccountAdmin(PeopleAdmin, KeptAdmin):
     @admin.action(description="Sign out everywhere", permissions=["change"])
     def sign_out_everywhere(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """End all places of the people chosen."""
-        families = SessionFamily.objects.filter(user__in=queryset)
-        ended = end_sessions(families=families, why="admin", context=RequestContext.of(request))
-        messages.success(request, f"{ended} sessions ended.")
+        how: Any = {"why": "admin", "by": _actor(request), "context": RequestContext.of(request)}
+        each = [User.objects.filter(pk=user.pk) for user in queryset]
+        ended = sum(sign_out_everywhere(users=users, **how) for users in each)
+        messages.success(request, f"{ended} sessions and all browsers signed out.")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let superusers alone change those who have rights here: a password is all of them."""
+        protected = obj is not None and (obj.is_staff or obj.is_superuser)
+        if protected and not _is_superuser(request):
+            return False
+        return super().has_change_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Let superusers alone give rights away."""
+        return self.readonly_fields if _is_superuser(request) else (*self.readonly_fields, *RIGHTS)
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 - Django's addresses name it so
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Change somebody's password, and note it where one was stored."""
+        person = self.get_object(request, unquote(id))
+        known = person.password if person else ""
+        response = super().user_change_password(request, id, form_url)
+        actor = _actor(request)
+        if person and actor:
+            person.refresh_from_db()
+            if person.password != known:
+                context = RequestContext.of(request)
+                note_password_change(user=person, by=actor, context=context)
+        return response
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Save, and note which fields were changed."""
@@ -130,7 +171,8 @@ class SessionFamilyAdmin(ReadOnlyAdmin):
     @admin.action(description="End the chosen sessions", permissions=["end"])
     def end(self, request: HttpRequest, queryset: SessionFamilyQuerySet) -> None:
         """End the places chosen."""
-        ended = end_sessions(families=queryset, why="admin", context=RequestContext.of(request))
+        how: Any = {"why": "admin", "by": _actor(request), "context": RequestContext.of(request)}
+        ended = end_sessions(families=queryset, **how)
         messages.success(request, f"{ended} sessions ended.")
 
 
@@ -183,8 +225,8 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """Revoke the keys chosen."""
         keys = list(queryset.select_related("client"))
-        context = RequestContext.of(request)
-        revoked = sum(revoke_api_key(api_key=key, context=context) for key in keys)
+        how: Any = {"by": _actor(request), "context": RequestContext.of(request)}
+        revoked = sum(revoke_api_key(api_key=key, **how) for key in keys)
         messages.success(request, f"{revoked} keys revoked.")
 
 
