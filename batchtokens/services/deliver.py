@@ -5,7 +5,6 @@ No transaction is open meanwhile, and nothing of the answer is believed but its 
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 import time
@@ -17,12 +16,12 @@ from standardwebhooks import Webhook
 from accounts.crypto import open_sealed
 from accounts.errors import SealBroken
 from batchtokens.models import QueuedRun, RunState
-from batchtokens.services.dispatch import Outcome, finish_run
+from batchtokens.services.dispatch import Outcome, claimed_at, finish_run
 from batchtokens.services.enqueue import seal_context
 from batchtokens_verifier.canonical import parse_json
-from batchtokens_verifier.errors import InvalidOperation
+from batchtokens_verifier.errors import InvalidOperation, OperationHeld
 
-# 4xx that ask for another try; every other 4xx is the executor's last word.
+# 4xx that ask for another try; every other 4xx but a hold's is the executor's last word.
 RETRIED = frozenset({408, 425, 429})
 LONGEST_ANSWER = 64 * 1024
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -47,9 +46,10 @@ def _send(run: QueuedRun, http: httpx.Client) -> Outcome:
     if not (executor.delivery_url and secret):
         return Outcome(RunState.PENDING, NOT_CONFIGURED)
     headers = _headers(run, body, secret)
+    until = time.monotonic() + settings.DELIVERY_TIMEOUT.total_seconds()
     try:
         with http.stream("POST", executor.delivery_url, content=body, headers=headers) as response:
-            return _outcome(response.status_code, _read(response))
+            return _outcome(response.status_code, _read(response, until))
     except httpx.HTTPError:
         return Outcome(RunState.PENDING, NOT_REACHED)
 
@@ -61,8 +61,11 @@ def _body(run: QueuedRun) -> bytes:
 
 
 def _headers(run: QueuedRun, body: bytes, secret: str) -> dict[str, str]:
-    now = dt.datetime.now(dt.UTC)
+    # The database's clock: this machine's may be off by more than executors let pass.
+    now = claimed_at(run)
     return {
+        # Never compressed: a small answer could unfold into a large one.
+        "accept-encoding": "identity",
         "content-type": "application/json",
         "webhook-id": run.webhook_id,
         "webhook-timestamp": str(int(now.timestamp())),
@@ -70,9 +73,17 @@ def _headers(run: QueuedRun, body: bytes, secret: str) -> dict[str, str]:
     }
 
 
-def _read(response: httpx.Response) -> bytes:
-    """Read at most LONGEST_ANSWER bytes, for at most the time limit; the rest is of no interest."""
-    content, until = b"", time.monotonic() + settings.DELIVERY_TIMEOUT.total_seconds()
+def _read(response: httpx.Response, until: float) -> bytes:
+    """Read at most LONGEST_ANSWER bytes, until the time limit; the rest is of no interest.
+
+    The limit began with the request. Before the body, each step has DELIVERY_TIMEOUT of its own
+    (to connect, TLS, to send, to the next piece of the headers, of which h11 takes 100 kB), so
+    DELIVERY_LEASE is to be more than five of them; whoever drips headers longer only has another
+    worker deliver again.
+    """
+    if response.headers.get("content-encoding", "identity") != "identity":
+        return b""
+    content = b""
     for chunk in response.iter_bytes():
         content += chunk
         if len(content) > LONGEST_ANSWER or time.monotonic() > until:
@@ -83,8 +94,11 @@ def _read(response: httpx.Response) -> bytes:
 def _outcome(status: int, content: bytes) -> Outcome:
     if status == httpx.codes.OK:
         return Outcome(RunState.DONE)
-    final = 400 <= status < 500 and status not in RETRIED
-    return Outcome(RunState.DEAD if final else RunState.PENDING, _code(content, status))
+    code = _code(content, status)
+    # A hold may be lifted inside the window (ADR 0008).
+    retried = status in RETRIED or code == OperationHeld.code
+    final = 400 <= status < 500 and not retried
+    return Outcome(RunState.DEAD if final else RunState.PENDING, code)
 
 
 def _code(content: bytes, status: int) -> str:

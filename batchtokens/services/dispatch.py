@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from batchtokens.models import QueuedRun, RunState
 from batchtokens.models.clock import database_now
@@ -23,6 +23,14 @@ from batchtokens_verifier.errors import OperationHeld, OutsideValidity
 
 BATCH = 500
 LONGEST_WAIT = dt.timedelta(hours=1)
+LAST_CALL = dt.timedelta(seconds=2)  # before a window ends: time to look and to deliver once more
+# What redeeming asks of everyone, too: otherwise its answer would be `operation_held`.
+_RUNS = Q(
+    operation_token__holds=[],
+    operation_token__user__is_active=True,
+    operation_token__executor__is_active=True,
+    operation_token__operation_type__is_active=True,
+) & (Q(operation_token__client=None) | Q(operation_token__client__is_active=True))
 _JITTER = SystemRandom()
 
 
@@ -37,12 +45,15 @@ class Outcome:
 def claim_runs(*, owner: str, limit: int, now: dt.datetime | None = None) -> list[QueuedRun]:
     """Lease up to `limit` due runs to `owner`, each with the number of its next attempt.
 
-    Held operations' runs stay where they are until their window closes.
+    Runs of operations that are held, or of whom or what is switched off, stay where they are until
+    their window closes.
     """
     with transaction.atomic(durable=True):
         clock = now or database_now()
         set_aside_closed(clock)
-        claimable = QueuedRun.objects.claimable(clock).filter(operation_token__holds=[])
+        # A lease that ended after its window is handed out, too: the executor may have acted before
+        # the worker died, and gets to settle.
+        claimable = QueuedRun.objects.claimable(clock).filter(_RUNS)
         runs = list(_unclaimed(claimable).order_by("next_attempt_at")[:limit])
         for run in runs:
             run.state, run.lease_owner = RunState.LEASED, owner
@@ -52,32 +63,47 @@ def claim_runs(*, owner: str, limit: int, now: dt.datetime | None = None) -> lis
         return runs
 
 
+def claimed_at(run: QueuedRun) -> dt.datetime:
+    """Return the database's instant of the claim that `run` came from."""
+    if run.leased_until is None:
+        raise ValueError("this run is not claimed")
+    return run.leased_until - settings.DELIVERY_LEASE
+
+
 def set_aside_closed(now: dt.datetime) -> int:
     """Mark runs dead whose window closed undelivered, and record each once.
 
-    Held operations' runs get the hold's code. At most BATCH at a time; call it in a transaction.
+    Stopped operations' runs get the hold's code, also those that a dead worker left. At most BATCH
+    at a time; call it in a transaction.
     """
-    late = QueuedRun.objects.filter(
-        # The first bound is implied by the second, and lets the index of pending runs serve.
-        state=RunState.PENDING,
-        next_attempt_at__lte=now,
-        closes_at__lt=now,
-    )
+    late = QueuedRun.objects.claimable(now).filter(closes_at__lt=now)
+    late = late.filter(Q(state=RunState.PENDING) | ~_RUNS)
     runs = list(_unclaimed(late).order_by("next_attempt_at")[:BATCH])
     for run in runs:
+        run.code = OperationHeld.code if _is_stopped(run) else OutsideValidity.code
         run.state, run.finished_at = RunState.DEAD, now
-        run.code = OperationHeld.code if run.operation_token.holds else OutsideValidity.code
+        run.leased_until, run.lease_owner = None, ""
         # Not the last attempt's key: what was said of that attempt is another refusal.
         record_refusal(run.code, by=run.operation_token.executor, correlation=run.webhook_id)
-    QueuedRun.objects.bulk_update(runs, ["state", "code", "finished_at"])
+    QueuedRun.objects.bulk_update(
+        runs, ["state", "code", "finished_at", "leased_until", "lease_owner"]
+    )
     return len(runs)
 
 
+def _is_stopped(run: QueuedRun) -> bool:
+    token = run.operation_token
+    everyone = (token.user, token.executor, token.operation_type, token.client)
+    return bool(token.holds) or not all(each.is_active for each in everyone if each)
+
+
 def _unclaimed(runs: QuerySet[QueuedRun]) -> QuerySet[QueuedRun]:
-    """Lock the runs that no other worker is claiming, and bring their executors along."""
+    """Lock the runs that no other worker is claiming, and bring along whom they concern."""
     skip = connection.features.has_select_for_update_skip_locked
     locked = runs.select_for_update(skip_locked=skip, of=("self",) if skip else ())
-    return locked.select_related("operation_token__executor")
+    return locked.select_related(
+        *(f"operation_token__{each}" for each in ("user", "executor", "operation_type", "client"))
+    )
 
 
 def finish_run(run: QueuedRun, outcome: Outcome, *, now: dt.datetime | None = None) -> bool:
@@ -103,6 +129,9 @@ def _stored(run: QueuedRun, outcome: Outcome, now: dt.datetime) -> dict[str, Any
         return {"state": outcome.state, "code": outcome.code, "finished_at": now}
     again = now + backoff(run.attempts)
     if again > run.closes_at:
+        # One last try near the window's end; after that one, there is no time for another.
+        again = run.closes_at - LAST_CALL
+    if again <= now:
         code = outcome.code or OutsideValidity.code
         return {"state": RunState.DEAD, "code": code, "finished_at": now}
     return {"state": RunState.PENDING, "code": outcome.code, "next_attempt_at": again}
