@@ -1,8 +1,8 @@
 """Lock an operation token's row and read all that decides about it, in one statement.
 
 The clock is read outside the locking SELECT, or it would be the instant before the wait. After a
-wait the joined rows are those of before it (READ COMMITTED), which the chain's head betrays: then
-everything is read again.
+wait the joined rows are those of before it (READ COMMITTED): then everything is read again. The
+chain's head betrays a wait for a change, the statement's own time one for a change that was undone.
 """
 
 from __future__ import annotations
@@ -22,12 +22,17 @@ from batchtokens.models.operation_tokens import OperationToken
 from batchtokens.models.operation_types import OperationType
 from batchtokens.models.redemptions import Redemption, RedemptionAttempt, RedemptionStatus
 
-# Per vendor: an aggregate of JSON objects, one JSON object, the row lock, which lets rows that
-# refer to this one be written; SQLite's transaction
-# is the only writer.
+# Per vendor: whether the lock was waited for, an aggregate of JSON objects, one JSON object, and
+# the row lock, which lets rows that refer to this one be written. SQLite's transaction is the only
+# writer.
 _DIALECTS = {
-    "postgresql": ("json_agg", "json_build_object", "FOR NO KEY UPDATE"),
-    "sqlite": ("json_group_array", "json_object", ""),
+    "postgresql": (
+        "clock_timestamp() - statement_timestamp() > interval '250 ms'",
+        "json_agg",
+        "json_build_object",
+        "FOR NO KEY UPDATE",
+    ),
+    "sqlite": ("0", "json_group_array", "json_object", ""),
 }
 _INSTANTS = frozenset({"counts_at", "reserved_at", "lease_expires_at", "settled_at", "at"})
 # Long texts that decide nothing, and what is known already.
@@ -63,7 +68,7 @@ def lock_operation_token(
     where, value = ("token_hash", token_hash) if token_hash else ("id", pk)
     try:
         row = _read(where, value, attempt_of, idempotency_key)
-        if row is not None and _head(row).get("seq") != row.seq:
+        if row is not None and (row.waited or _head(row).get("seq") != row.seq):
             row = _read(where, value, attempt_of, idempotency_key)
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
@@ -94,7 +99,7 @@ def _read(
 
 
 def _statement(where: str) -> str:
-    aggregate, json_object, lock = _DIALECTS[connection.vendor]
+    waited, aggregate, json_object, lock = _DIALECTS[connection.vendor]
 
     def as_json(model: type[Redemption | RedemptionAttempt], alias: str) -> str:
         names = [f.column for f in model._meta.concrete_fields if f.column not in _LEFT_OUT]
@@ -104,7 +109,7 @@ def _statement(where: str) -> str:
     redemption, attempt = as_json(Redemption, "r"), as_json(RedemptionAttempt, "a")
     # Only names of tables, columns and functions are put in; every value is a parameter.
     return f"""
-        SELECT t.*, {CLOCK_TEXT[connection.vendor]} AS clock,
+        SELECT t.*, {CLOCK_TEXT[connection.vendor]} AS clock, {waited} AS waited,
           (u.is_active AND x.is_active AND y.is_active AND coalesce(c.is_active, u.is_active))
             AS everyone_active,
           (SELECT l.entry FROM {LedgerEntry._meta.db_table} l
