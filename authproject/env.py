@@ -84,6 +84,14 @@ VARIABLES = (
         "0",
         "Reverse proxies in front; only so many entries of X-Forwarded-For are believed.",
     ),
+    Variable(
+        "HSTS_SECONDS", "31536000", "Seconds browsers remember to come by https; `0`: they do not."
+    ),
+    Variable(
+        "HSTS_SUBDOMAINS",
+        "false",
+        "Let that bind all subdomains, too, and browsers' preload lists: the domain owner decides.",
+    ),
     Variable("RATE_LIMITS", "on", "`off` switches volume limits off. Refused in production."),
     Variable("ACCESS_TOKEN_LIFETIME", "900", "Seconds an access token lives."),
     Variable("REFRESH_TOKEN_LIFETIME", "2592000", "Seconds a refresh token lives."),
