@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 SECRET_KEY_LENGTH = 50
+# Of 32 random bytes about 30 are distinct; fewer than 16 come once in 10**15 draws.
+DISTINCT_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,10 @@ def refusals(deployment: Deployment) -> list[str]:
         "SECRET_KEY must be set, at least 50 characters long and not a default.": (
             is_weak_secret(deployment.secret_key)
         ),
-        "FIELD_ENCRYPTION_KEYS must be set.": not deployment.field_encryption_keys,
+        "FIELD_ENCRYPTION_KEYS must be set, to random bytes.": (
+            not deployment.field_encryption_keys
+            or any(len(set(key)) < DISTINCT_BYTES for key in deployment.field_encryption_keys)
+        ),
         "DEBUG must be off.": deployment.debug,
         "RATE_LIMITS must be on.": not deployment.rate_limits,
         "ISSUER_URL must be an https address.": not is_https(deployment.issuer_url),

@@ -8,9 +8,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from authproject.production import Deployment, refusals, refuse_unsafe
 
+RANDOM_BYTES = bytes.fromhex("8f1c5e02b7d94a6633e0f2751dc8a90b64be37f10592cd7e48a13d5bf6208c97")
 SAFE = Deployment(
     secret_key="k3X-9vQz_w7LmN2pR5tYbC8dF1gHjS4aEoUiW6xZ0nMqVrTyPlKsBhGc",
-    field_encryption_keys=[bytes(32)],
+    field_encryption_keys=[RANDOM_BYTES],
     debug=False,
     rate_limits=True,
     issuer_url="https://auth.example.com",
@@ -32,6 +33,8 @@ def test_starts_with_safe_settings() -> None:
         ({"secret_key": "django-insecure-" + SAFE.secret_key}, "SECRET_KEY"),
         ({"secret_key": "x" * 60}, "SECRET_KEY"),
         ({"field_encryption_keys": []}, "FIELD_ENCRYPTION_KEYS"),
+        ({"field_encryption_keys": [bytes(32)]}, "FIELD_ENCRYPTION_KEYS"),
+        ({"field_encryption_keys": [RANDOM_BYTES, b"0123456789" * 3 + b"01"]}, "FIELD_ENC"),
         ({"debug": True}, "DEBUG"),
         ({"rate_limits": False}, "RATE_LIMITS"),
         ({"issuer_url": "http://auth.example.com"}, "ISSUER_URL"),
