@@ -40,6 +40,17 @@ class JSONLineFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class TextLineFormatter(logging.Formatter):
+    """Write a record as a line for people, in which no caller can begin a line of their own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line, its control characters escaped; a traceback follows as it is."""
+        return "".join(
+            character if character.isprintable() else character.encode("unicode_escape").decode()
+            for character in super().formatMessage(record)
+        )
+
+
 def logging_config(*, level: str, form: str) -> dict[str, Any]:
     """Return the `dictConfig` that writes records of `level` and above to stderr as `form`."""
     return {
@@ -48,7 +59,10 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
         "filters": {"request_id": {"()": RequestIdFilter}},
         "formatters": {
             "json": {"()": JSONLineFormatter},
-            "text": {"format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"},
+            "text": {
+                "()": TextLineFormatter,
+                "fmt": "%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+            },
         },
         "handlers": {
             "stderr": {

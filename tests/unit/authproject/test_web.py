@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from pytest_django.fixtures import Settings
 
-from authproject.observability.logging import JSONLineFormatter
+from authproject.observability.logging import JSONLineFormatter, TextLineFormatter
 from authproject.web.context import client_address, request_context
 from authproject.web.headers import HeadersMiddleware
 from authproject.web.request_id import RequestIdMiddleware, current_request_id
@@ -44,6 +44,16 @@ def test_logs_neither_query_nor_headers(caplog: pytest.LogCaptureFixture) -> Non
     line = JSONLineFormatter().format(record)
     assert "secret" not in line
     assert json.loads(line)["path"] == "/x"
+
+
+@pytest.mark.parametrize("break_", ["%0a", "%0d", "%1b[2J", "%c2%85", "%e2%80%a8"])
+def test_a_path_begins_no_line_of_its_own(caplog: pytest.LogCaptureFixture, break_: str) -> None:
+    caplog.set_level(logging.INFO, logger="authproject.request")
+    RequestIdMiddleware(echo_request_id)(RequestFactory().get(f"/x{break_}CRITICAL forged"))
+    [record] = caplog.records
+    line = TextLineFormatter("%(levelname)s %(message)s").format(record)
+    assert line.isprintable()
+    assert line.startswith("INFO GET /x\\")
 
 
 @pytest.mark.parametrize(
