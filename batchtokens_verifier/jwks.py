@@ -46,12 +46,13 @@ class JwksCache:
     def keys(self, kid: str | None = None) -> KeySet:
         """Return the keys; an unknown `kid` fetches them again, at most once a cool-down.
 
-        Raises AuthorityUnavailable while there are none at all.
+        Raises AuthorityUnavailable while there are none at all, and for an unknown `kid` while the
+        last fetch failed: the authority may have begun to sign with it since.
         """
         if self._wanted(kid):
             # A refresh that is only due need not be waited for: the old keys still serve.
             self._refresh(kid, wait=self._keys is None or self._is_unknown(kid))
-        if self._keys is None:
+        if self._keys is None or (self._is_unknown(kid) and self._tried_at > self._fetched_at):
             raise AuthorityUnavailable("The authority's keys cannot be had.")
         return self._keys
 

@@ -109,6 +109,25 @@ def test_without_any_keys_nothing_is_verified() -> None:
     assert keys.keys(OLD).get(OLD) is not None
 
 
+@pytest.mark.parametrize("pause", [0, 29])
+def test_a_kid_that_could_not_be_looked_up_is_not_called_unknown(pause: int) -> None:
+    authority, clock = PretendAuthority(jwks(KEYS[0]), AWAY, jwks(*KEYS[:2])), Clock()
+    keys = cache(authority, clock)
+    keys.keys()
+    clock.now += 30
+    with pytest.raises(AuthorityUnavailable):
+        keys.keys(NEW)
+
+    clock.now += pause
+    with pytest.raises(AuthorityUnavailable):
+        keys.keys(NEW)
+    assert keys.keys(OLD).get(OLD) is not None
+    assert len(authority.requests) == 2
+
+    clock.now += 30 - pause
+    assert keys.keys(NEW).get(NEW) is not None
+
+
 def test_many_threads_make_one_fetch() -> None:
     authority = PretendAuthority(jwks(KEYS[0]))
     keys = cache(authority, Clock())
