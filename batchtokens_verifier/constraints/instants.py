@@ -11,6 +11,7 @@ _INSTANT = re.compile(r"(?:19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0
 _DURATION = re.compile(
     r"P(?=[0-9T])(?:([0-9]{1,5})D)?(?:T(?=[0-9])(?:([0-9]{1,5})H)?(?:([0-9]{1,5})M)?(?:([0-9]{1,5})S)?)?"
 )
+MAX_DURATION = timedelta(days=366)  # as long as an operation token can live
 # IANA names start with a capital; "posix/…", "right/…" and "localtime" are files, not zones.
 _ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
 
@@ -34,7 +35,7 @@ def format_instant(instant: datetime) -> str:
 
 
 def parse_duration(value: object, pointer: str) -> timedelta:
-    """Read a duration of days, hours, minutes and seconds, as P3D or PT1H30M; more than zero.
+    """Read a duration of days, hours, minutes and seconds, as P3D or PT1H30M; a year at most.
 
     Raises InvalidConstraints.
     """
@@ -42,7 +43,8 @@ def parse_duration(value: object, pointer: str) -> timedelta:
     if match:
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
         duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-        if duration:
+        # Longer ones could be written in a form that is not read here: more than five digits.
+        if timedelta(0) < duration <= MAX_DURATION:
             return duration
     raise InvalidConstraints("A duration reads P3D or PT1H30M.", pointer=pointer)
 

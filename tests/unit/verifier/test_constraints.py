@@ -91,6 +91,8 @@ REFUSED = [
     (changed(due_window="PT1.5H"), "/due_window"),
     (changed(due_window="-P1D"), "/due_window"),
     (changed(due_window="P999999D"), "/due_window"),
+    (changed(due_window="P366DT1S"), "/due_window"),
+    (changed(due_window="P99999DT99999H"), "/due_window"),
     (changed(due_window=3), "/due_window"),
     (changed(max_individual_amount="50.00"), "/max_individual_amount"),
     (
