@@ -35,7 +35,14 @@ from batchtokens_verifier.errors import (
 from batchtokens_verifier.jwks import JwksCache
 from batchtokens_verifier.transport import Answer, check_url, exchange
 
-__all__ = ["Delivery", "ExecutorClient", "JwksCache", "Redemption", "verify_delivery"]
+__all__ = [
+    "Delivery",
+    "ExecutorClient",
+    "JwksCache",
+    "Redemption",
+    "RedemptionState",
+    "verify_delivery",
+]
 
 MAX_DETAIL = 300
 
@@ -71,6 +78,14 @@ class Redemption:
     lease_expires_at: datetime
     remaining: Mapping[str, Any]
     receipt: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RedemptionState:
+    """What became of a redemption: `status`, by its latest `attempt`."""
+
+    status: str
+    attempt: int
 
 
 class ExecutorClient:
@@ -145,13 +160,19 @@ class ExecutorClient:
         body = {"attempt": attempt, "reason": reason}
         self._post(self._url(redemption_id, "release"), body, {})
 
+    def find(self, redemption_id: str) -> RedemptionState:
+        """Ask what became of a redemption, when an answer was lost. Raises as `redeem` does."""
+        url = f"{self._redemptions}/{quote(redemption_id, safe='')}"
+        return _state(_members(self._exchange("GET", url)))
+
     def _url(self, redemption_id: str, verb: str) -> str:
         return f"{self._redemptions}/{quote(redemption_id, safe='')}/{verb}"
 
     def _post(self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
-        answer = exchange(
-            self._http, "POST", url, headers=headers, auth=self._auth, json=dict(body)
-        )
+        return self._exchange("POST", url, headers=headers, json=dict(body))
+
+    def _exchange(self, method: str, url: str, **content: Any) -> Answer:
+        answer = exchange(self._http, method, url, auth=self._auth, **content)
         if httpx.codes.is_success(answer.status):
             return answer
         raise _refusal(answer)
@@ -182,6 +203,13 @@ def _redemption(members: Mapping[str, Any]) -> Redemption:
             receipt=str(members["receipt"]),
         )
     except (KeyError, TypeError, ValueError, InvalidConstraints):
+        raise AuthorityUnavailable("The authority's answer is incomplete.") from None
+
+
+def _state(members: Mapping[str, Any]) -> RedemptionState:
+    try:
+        return RedemptionState(status=str(members["status"]), attempt=int(members["attempt"]))
+    except (KeyError, TypeError, ValueError):
         raise AuthorityUnavailable("The authority's answer is incomplete.") from None
 
 

@@ -60,6 +60,8 @@ def exchange(
 
     Raises AuthorityUnavailable when that fails, takes too long or is too large.
     """
+    # Checked with each piece of the body. What bounds the headers is only the step's timeout, and
+    # the 100 kB that h11 takes: the authority is trusted not to drip them.
     deadline = time.monotonic() + DEADLINE_SECONDS
     # Never compressed: a small answer could unfold into a large one.
     sent = {"Accept": "application/json", "Accept-Encoding": "identity"} | dict(headers or {})

@@ -144,12 +144,14 @@ class Bank:
     def latest(self) -> list[Transfer]:
         return self._select("ORDER BY id DESC LIMIT ?", PAGE)
 
-    def mark_settled(self, redemption_id: str) -> None:
+    def mark_settled(self, redemption_id: str, *, attempt: int) -> None:
+        """Store that the authority knows, and the attempt that settled: maybe a later one."""
         update = (
-            "UPDATE transfers SET settled_at = ? WHERE redemption_id = ? AND settled_at IS NULL"
+            "UPDATE transfers SET settled_at = ?, attempt = ?"
+            " WHERE redemption_id = ? AND settled_at IS NULL"
         )
         with self._transaction() as database:
-            database.execute(update, (_now(), redemption_id))
+            database.execute(update, (_now(), attempt, redemption_id))
 
     def balances(self) -> list[tuple[str, str, Amount]]:
         """List owner, account number and balance."""

@@ -124,8 +124,21 @@ class Executor:
         """Settle with the attempt that moved the money; False if a later one must do that."""
         try:
             self._settle(done, attempt=done.attempt)
-        except (LeaseLost, AuthorityError):
+        except LeaseLost:
+            return self._is_settled(done)
+        except AuthorityError:
             return False
+        return True
+
+    def _is_settled(self, done: Transfer) -> bool:
+        """Ask whether a later attempt settled and its answer was lost; if so, nothing is owed."""
+        try:
+            found = self._authority.find(done.redemption_id)
+        except AuthorityError:
+            return False
+        if found.status != "settled":
+            return False
+        self._bank.mark_settled(done.redemption_id, attempt=found.attempt)
         return True
 
     def _settle(self, done: Transfer, *, attempt: int) -> None:
@@ -133,7 +146,7 @@ class Executor:
             reference = done.reference
             self._authority.settle(done.redemption_id, attempt=attempt, reference=reference)
             # Only now, when the authority knows: a crash before this line repeats the settling.
-            self._bank.mark_settled(done.redemption_id)
+            self._bank.mark_settled(done.redemption_id, attempt=attempt)
 
 
 def deposit_of(claims: OperationTokenClaims, *, slot: str) -> Deposit:

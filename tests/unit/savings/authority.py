@@ -125,6 +125,9 @@ class FakeAuthority:
             jwk = self._key.as_dict(private=False)
             public = {"kid": self._key.kid, "alg": "ES256", "use": "sig", "purpose": "operation"}
             return httpx.Response(200, json={"keys": [jwk | public]})
+        if request.method == "GET":
+            slot = self.slots[name]
+            return httpx.Response(200, json={"status": slot.status, "attempt": slot.attempt})
         body = json.loads(request.content)
         self.bodies.append(body)
         if name == "redemptions":

@@ -77,15 +77,15 @@ def test_a_person_cannot_reach_the_accounts_of_another(bank: Bank) -> None:
 def test_owes_the_authority_a_settling_until_it_is_marked(bank: Bank) -> None:
     transfer = bank.transfer(DEPOSIT, permit())
     assert bank.owed() == [transfer]
-    bank.mark_settled("rdm_1")
+    bank.mark_settled("rdm_1", attempt=1)
     assert bank.owed() == []
 
 
 def test_keeps_the_first_instant_of_settling(bank: Bank) -> None:
     bank.transfer(DEPOSIT, permit())
-    bank.mark_settled("rdm_1")
+    bank.mark_settled("rdm_1", attempt=1)
     settled = bank.find("rdm_1")
-    bank.mark_settled("rdm_1")
+    bank.mark_settled("rdm_1", attempt=1)
     assert bank.find("rdm_1") == settled
 
 

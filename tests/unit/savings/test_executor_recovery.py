@@ -113,3 +113,30 @@ def test_leaves_to_a_later_sweep_what_another_attempt_holds(
     deliver(authority.token())
     executor.settle_owed()
     assert len(bank.owed()) == 1
+
+
+def test_owes_nothing_when_the_answer_to_a_later_attempts_settling_is_lost(
+    deliver: Deliver, executor: Executor, authority: FakeAuthority, bank: Bank
+) -> None:
+    authority.refusals["settle"] = problem(503, "down")
+    token = authority.token()
+    deliver(token)
+    del authority.refusals["settle"]
+    [slot] = authority.slots.values()
+    slot.attempt, slot.status = 2, "settled"
+    executor.settle_owed()
+    assert bank.owed() == []
+    assert [each.attempt for each in bank.latest()] == [2]
+    assert deliver(token, attempt=3).status == 200
+
+
+def test_still_owes_what_a_later_attempt_has_not_settled(
+    deliver: Deliver, executor: Executor, authority: FakeAuthority, bank: Bank
+) -> None:
+    authority.refusals["settle"] = problem(503, "down")
+    deliver(authority.token())
+    del authority.refusals["settle"]
+    [slot] = authority.slots.values()
+    slot.attempt = 2
+    executor.settle_owed()
+    assert len(bank.owed()) == 1

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from batchtokens_verifier.client import ExecutorClient, Redemption
+from batchtokens_verifier.client import ExecutorClient, Redemption, RedemptionState
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import (
     AuthorityError,
@@ -189,6 +189,22 @@ def test_release_sends_attempt_and_reason() -> None:
 
     assert authority.requests[0].url.path == "/api/v1/redemptions/rdm_a/release"
     assert authority.sent() == {"attempt": 1, "reason": "account closed"}
+
+
+def test_find_asks_for_the_status_and_the_attempt() -> None:
+    authority = PretendAuthority(httpx.Response(200, json=ANSWER | {"status": "settled"}))
+
+    found = client(authority).find("rdm_a")
+
+    assert found == RedemptionState("settled", 1)
+    request = authority.requests[0]
+    assert (request.method, request.url.path) == ("GET", "/api/v1/redemptions/rdm_a")
+
+
+@pytest.mark.parametrize("answer", [{}, {"status": "settled"}, {"status": "x", "attempt": "one"}])
+def test_find_takes_no_half_answer(answer: dict[str, Any]) -> None:
+    with pytest.raises(AuthorityUnavailable):
+        client(PretendAuthority(httpx.Response(200, json=answer))).find("rdm_a")
 
 
 def test_late_settle_learns_that_it_lost_the_lease() -> None:
