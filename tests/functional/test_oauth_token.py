@@ -135,15 +135,16 @@ def test_takes_forms_only(executor: NewServiceClient, url: str, content_type: st
     assert (answer.status_code, refusal(answer)) == (415, "invalid_request")
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "nonsense"])
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8"])
 def test_takes_forms_with_a_charset(executor: NewServiceClient, charset: str) -> None:
     content_type = f"application/x-www-form-urlencoded; charset={charset}"
 
     assert send(GRANT, by=executor, content_type=content_type).status_code == 200
 
 
-def test_refuses_another_charset(executor: NewServiceClient) -> None:
-    content_type = "application/x-www-form-urlencoded; charset=utf-16"
+@pytest.mark.parametrize("charset", ["utf-16", "punycode", "nonsense"])
+def test_refuses_another_charset(executor: NewServiceClient, charset: str) -> None:
+    content_type = f"application/x-www-form-urlencoded; charset={charset}"
 
     assert refusal(send(GRANT, by=executor, content_type=content_type)) == "invalid_request"
 
