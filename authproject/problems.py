@@ -19,7 +19,9 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from accounts.api.headers import BASIC_CHALLENGE, BEARER_CHALLENGE
 from accounts.errors import InsufficientScope, RateLimited
+from authproject.web.headers import NO_STORE
 from authproject.web.pointers import field_errors
 from authproject.web.request_id import current_request_id
 from batchtokens.errors import AuthenticationTooOld
@@ -29,7 +31,6 @@ PROBLEM_TYPE = "application/problem+json"
 MACHINE_PREFIXES = ("/api/", "/.well-known/", "/token", "/users/me", "/livez", "/readyz")
 OAUTH_PREFIX = "/oauth/"
 RETRY_AFTER_SECONDS = "2"
-CHALLENGE = 'Bearer realm="authproject"'
 # RFC 6749 §5.2 allows %x20-21 / %x23-5B / %x5D-7E in error_description.
 OAUTH_TEXT = {ord('"'): "'", ord("\\"): "/"}
 
@@ -135,12 +136,12 @@ def _bearer_challenge(error: Exception) -> str:
     """Return the RFC 6750 §3 challenge; without a token presented it names no error."""
     if isinstance(error, AuthenticationTooOld):  # RFC 9470 §3
         asked = f'acr_values="{error.acr_values}", max_age="{error.max_age}"'
-        return f'{CHALLENGE}, error="{error.code}", {asked}'
+        return f'{BEARER_CHALLENGE}, error="{error.code}", {asked}'
     if isinstance(error, InsufficientScope):
-        return f'{CHALLENGE}, error="insufficient_scope", scope="{error.scope}"'
+        return f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{error.scope}"'
     if isinstance(error, TokenNotValid | drf.AuthenticationFailed):
-        return f'{CHALLENGE}, error="invalid_token"'
-    return CHALLENGE
+        return f'{BEARER_CHALLENGE}, error="invalid_token"'
+    return BEARER_CHALLENGE
 
 
 def _of_drf_error(error: drf.APIException) -> Problem:
@@ -189,10 +190,9 @@ def as_oauth_error(problem: Problem) -> tuple[int, dict[str, Any], dict[str, str
         "error_description": shown.encode("ascii", "replace").decode("ascii"),
         **problem.members,
     }
-    headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    headers = dict(NO_STORE)
     if problem.oauth_error == "invalid_client":
-        challenge = {"WWW-Authenticate": 'Basic realm="authproject", charset="UTF-8"'}
-        return HTTPStatus.UNAUTHORIZED, body, headers | challenge
+        return HTTPStatus.UNAUTHORIZED, body, headers | {"WWW-Authenticate": BASIC_CHALLENGE}
     headers |= {
         name: value for name, value in problem.headers.items() if name != "WWW-Authenticate"
     }

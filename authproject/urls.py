@@ -35,5 +35,4 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("batchtokens.urls")),
     path("", include("authproject.oauth.urls")),
-    path("", include("authproject.oauth.urls")),
 ]

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from accounts.api.headers import BASIC_CHALLENGE, BEARER_CHALLENGE, REALM
 from accounts.errors import InvalidClient, SeveralCredentials
 from accounts.models import RequestContext, ServiceClient, User
 from accounts.services.authenticate_client import authenticate_api_key, authenticate_client
@@ -91,7 +92,7 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme, so that refusals are 401 (RFC 6750 section 3)."""
-        return 'Bearer realm="authproject"'
+        return BEARER_CHALLENGE
 
 
 class ClientBasicAuthentication(BaseAuthentication):
@@ -113,7 +114,7 @@ class ClientBasicAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme."""
-        return 'Basic realm="authproject", charset="UTF-8"'
+        return BASIC_CHALLENGE
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -132,7 +133,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         """Name the header."""
-        return f'ApiKey realm="authproject", header="{API_KEY_HEADER}"'
+        return f'ApiKey {REALM}, header="{API_KEY_HEADER}"'
 
 
 def _grant_to(client: ServiceClient) -> Grant:

@@ -8,6 +8,9 @@ from rest_framework.request import Request
 
 from accounts.errors import IdempotencyKeyMissing
 
+REALM = 'realm="authproject"'
+BEARER_CHALLENGE = f"Bearer {REALM}"
+BASIC_CHALLENGE = f'Basic {REALM}, charset="UTF-8"'
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,

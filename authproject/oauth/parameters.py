@@ -7,8 +7,8 @@ from django.http import HttpRequest
 
 from accounts.errors import InvalidRequest, InvalidTarget
 from authproject.oauth.errors import NotAForm
+from authproject.web.parsers import FORM
 
-FORM = "application/x-www-form-urlencoded"
 TARGETS = ("audience", "resource")
 
 _SHOWABLE_NAME = re.compile(r"[a-z_]{1,40}")

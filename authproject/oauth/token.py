@@ -14,18 +14,17 @@ from django.views.decorators.http import require_POST
 from accounts.api.authentication import context_of
 from accounts.api.headers import idempotency_key
 from accounts.errors import InvalidTarget
-from accounts.limits import REFRESH, check_limit
+from accounts.limits import REFRESH
 from accounts.scopes import parse_scope
 from accounts.services.issue_client_token import issue_client_token
+from accounts.services.limit_tries import limit_tries
 from accounts.services.refresh_session import refresh_session
 from authproject.oauth.clients import sending_client, sending_client_id
 from authproject.oauth.errors import RefreshTokenNotValid, UnsupportedGrantType
 from authproject.oauth.exchange import token_exchange
 from authproject.oauth.parameters import Parameters, read_form, required
+from authproject.web.headers import NO_STORE
 from batchtokens_verifier.errors import TokenNotValid
-
-# RFC 6749 section 5.1.
-NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 Grant = Callable[[HttpRequest, Parameters], dict[str, Any]]
 
@@ -57,7 +56,7 @@ def _client_credentials(request: HttpRequest, form: Parameters) -> dict[str, Any
 
 def _refresh_token(request: HttpRequest, form: Parameters) -> dict[str, Any]:
     """Rotate a refresh token; the scope stays that of the session (RFC 6749 sections 3.3 and 6)."""
-    check_limit(REFRESH, context=context_of(request))
+    limit_tries(REFRESH, context=context_of(request))
     client_id = sending_client_id(request, form)
     try:
         pair = refresh_session(

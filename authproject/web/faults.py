@@ -7,8 +7,8 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from authproject.problems import plain, problem_of, respond
+from authproject.web.parsers import FORM
 
-FORM = "application/x-www-form-urlencoded"
 _LENGTH = re.compile(r"[0-9]{0,18}")
 
 

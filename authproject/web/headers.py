@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
+# RFC 6749 section 5.1.
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (

@@ -9,6 +9,7 @@ from authproject.web.pointers import escape
 from batchtokens_verifier.canonical import parse_json
 from batchtokens_verifier.errors import FieldError, InvalidFieldsError, InvalidOperation
 
+FORM = "application/x-www-form-urlencoded"
 MAX_BYTES = 65_536
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from django.utils.timezone import now
 
-from accounts.models import EndReason, SessionFamily, User
+from accounts.limits import Limit
+from accounts.models import EndReason, SecurityEvent, SessionFamily, User
 from accounts.services.create_service_client import NewServiceClient
 from accounts.services.verify_access_token import verify_access_token
 from accounts.tokens.refresh import RefreshToken
@@ -92,6 +93,19 @@ def test_refuses_other_tokens(kind: str) -> None:
     }
 
     assert refusal(refresh(tokens[kind])) == "invalid_grant"
+
+
+def test_records_that_somebody_refreshes_too_often(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RATE_LIMITS = True
+    monkeypatch.setattr("authproject.oauth.token.REFRESH", Limit("refresh", tries=1, window=3600))
+
+    answers = [refresh("noise").status_code for _ in range(4)]
+
+    assert answers == [400, 429, 429, 429]
+    event = SecurityEvent.objects.get(code="rate_limited")
+    assert (event.data, event.count) == ({"reason": "refresh"}, 1)
 
 
 def test_names_the_missing_token() -> None:
