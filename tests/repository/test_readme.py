@@ -16,7 +16,7 @@ PROMISES = (
     "At most one accepted redemption per slot",
     "one effect, if the executor stores the redemption id with it",
     "Any change to sealed entries shows to whoever holds an earlier checkpoint or receipt",
-    "reaches offline verifiers within the ttl",
+    "A verifier that never asks the authority learns of it when it redeems",
     "Nothing acknowledged is lost in process and host crashes",
 )
 
