@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development-installed
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: $(RUNTIME) ## run everything and watch the main job once; Ctrl-C stops it
@@ -56,10 +56,17 @@ clean: ## remove .venv, caches and development's own data in var/
 	rm -rf $(VENV) var staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each stamp is written last: what was left half-made is finished, or made anew.
+# Each stamp is written last: what was left half-made is finished, or made anew. So is what has lost
+# its Python since, or has one that is too old.
+NEW_ENOUGH := sys.version_info >= (3, 11)
+ifneq ($(shell $(BIN)/python -c 'import sys; print($(NEW_ENOUGH))' 2>/dev/null),True)
+  .PHONY: $(VENV)/.made
+endif
+
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed.") if sys.version_info < (3, 11) else None'
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Making $(VENV) …"; $(PYTHON) -m venv --clear $(VENV); }
+	@$(PYTHON) -c 'import sys; sys.exit(None if $(NEW_ENOUGH) else "Python 3.11 or newer is needed.")'
+	@$(BIN)/python -c 'import pip, sys; sys.exit(not $(NEW_ENOUGH))' >/dev/null 2>&1 || \
+	  { echo "Making $(VENV) …"; $(PYTHON) -m venv --clear $(VENV); }
 	@touch $@
 
 $(RUNTIME): $(VENV)/.made requirements/base.txt
