@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -18,8 +19,10 @@ from django.db import connection
 from batchtokens.models import QueuedRun, RunState
 from batchtokens.services.deliver import NOT_VALID, deliver_run, delivery_client
 from batchtokens.services.dispatch import Outcome, claim_runs, finish_run
+from batchtokens.services.erase import erase_sealed_tokens
 
 LONGEST_DEAFNESS = 1.0  # seconds until a signal is heard
+ERASE_EVERY = 60.0  # seconds
 LONGEST_PAUSE = 30.0  # seconds between two tries while the database is away
 MOST_DOUBLINGS = 6  # of the poll; without an end, a float overflows
 # What a row that is not what it should be makes Python and httpx raise.
@@ -38,6 +41,7 @@ class Worker:
         # One thread at a time asks for work, so that an idle worker costs one query a poll.
         self._turn = threading.Lock()
         self._faults = 0
+        self._erase_at = 0.0
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns when what is in flight is finished."""
@@ -79,6 +83,7 @@ class Worker:
 
     def _claim(self) -> list[QueuedRun]:
         try:
+            self._erase()
             claimed = claim_runs(owner=self.owner, limit=1)
         except Exception as fault:  # a thread that ended would never come back
             connection.close()  # the next try opens a new one
@@ -89,6 +94,12 @@ class Worker:
             return []
         self._faults = 0
         return claimed
+
+    def _erase(self) -> None:
+        """Now and then, forget what was kept for retries alone."""
+        if time.monotonic() >= self._erase_at:
+            self._erase_at = time.monotonic() + ERASE_EVERY
+            erase_sealed_tokens()
 
     def _deliver(self, run: QueuedRun, http: httpx.Client) -> RunState:
         """Deliver; whatever happens, the thread goes on to the next run."""

@@ -20,7 +20,7 @@ from accounts.management.base import Stop, UsageError
 from accounts.models import SecurityEvent, ServiceClient
 from batchtokens.management import worker as worker_module
 from batchtokens.management.worker import Worker
-from batchtokens.models import QueuedRun, RunState
+from batchtokens.models import OperationToken, QueuedRun, RunState
 from batchtokens.models.clock import database_now
 from batchtokens.services.deliver import deliver_run
 from batchtokens.services.dispatch import Outcome, claim_runs
@@ -103,6 +103,15 @@ def test_a_row_that_python_trips_over_is_set_aside_and_recorded() -> None:
     QueuedRun.objects.filter(pk=run.pk).update(sealed=seal(b"no JSON", context=context))
     assert run_once() == {"done": RUNS - 1, "pending": 0, "dead": 1}
     assert SecurityEvent.objects.filter(code="queued_run_not_valid").count() == 1
+
+
+def test_forgets_what_was_kept_for_retries() -> None:
+    mandates.issue(mandates.savings())
+    OperationToken.objects.update(sealed_token=b"sealed", sealed_until=database_now())
+
+    run_once()
+
+    assert OperationToken.objects.get().sealed_token is None
 
 
 @pytest.mark.usefixtures("queued")
