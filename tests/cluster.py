@@ -37,8 +37,8 @@ EXAMPLE = [sys.executable, "-m", "examples.savings"]
 # Seconds instead of minutes, so that a test can wait for what ends.
 QUICK = {
     "DELIVERY_BACKOFF": "1",
-    "DELIVERY_TIMEOUT": "3",
-    "DELIVERY_LEASE": "5",
+    "DELIVERY_TIMEOUT": "5",
+    "DELIVERY_LEASE": "6",
     "REDEMPTION_LEASE": "5",
 }
 
