@@ -43,7 +43,7 @@ QUICK = {
 }
 
 
-def eventually(holds: Callable[[], object], *, within: float = 45.0) -> None:
+def eventually(holds: Callable[[], object], *, within: float = 60.0) -> None:
     """Wait until `holds` returns something true."""
     give_up = time.monotonic() + within
     while not holds():
@@ -133,26 +133,29 @@ class Cluster:
     _others: ExitStack = field(default_factory=ExitStack)
 
     def restore(self) -> None:
-        """Make everything run as it did at first, without what a test added."""
+        """Make everything as it was at first: what a test added is gone, nothing is queued."""
         self._others.close()
         self.front.restore()
         self.link.restore()
+        QueuedRun.objects.unfinished().delete()
+        self.start()
+
+    def start(self) -> None:
+        """Start or thaw what does not run, and wait until it can be used."""
         parts = (self.authority, self.executor, self.worker)
         stopped = [part for part in parts if not part.is_running]
-        for part in stopped:
-            part.start()
+        for part in parts:
+            part.start() if part in stopped else part.thaw()
         for part in stopped:
             part.wait_until_ready()
 
     def another_worker(self, *options: str) -> Part:
         return self._started(worker(self.folder, *options))
 
-    def another_executor(self) -> tuple[Part, int]:
-        """Start one more process of the same service, with the same bank; return its port, too."""
-        port = free_port()
-        part = self._started(executor(self.world, self.folder, port=port, authority=self.link.url))
-        part.wait_until_ready()
-        return part, port
+    def fail_over(self) -> None:
+        """Let another process of the same service, on the same bank, take all deliveries."""
+        port = self.front.target = free_port()
+        self._started(executor(self.world, self.folder, port=port, authority=self.link.url))
 
     def _started(self, part: Part) -> Part:
         self._others.callback(part.close)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tests.ports import free_port
 
 CHUNK = 65536
-LONGEST_HOLD = 60.0  # seconds: a test that forgets to release must still end
+LONGEST_HOLD = 60.0  # seconds: what is forgotten, or never comes, must still end
 
 REDEEM = b"POST /api/v1/redemptions HTTP"
 SETTLE = b"/settle HTTP"
@@ -35,7 +35,7 @@ class Fault:
 
     def wait(self) -> None:
         """Wait until the message has come."""
-        assert self.caught.wait(30), f"{self.marker!r} did not come"
+        assert self.caught.wait(LONGEST_HOLD), f"{self.marker!r} did not come"
 
     def release(self) -> None:
         """Let go of what is held, and meddle no more."""

@@ -96,8 +96,8 @@ def test_a_zombie_that_settles_late_is_refused(cluster: Cluster) -> None:
     permission.wait()
     cluster.executor.freeze()
     permission.release()
-    _, cluster.front.target = cluster.another_executor()
     known = cluster.link.hold_answer(SETTLE)
+    cluster.fail_over()
     known.wait()  # the second attempt is settled, which its own process does not know yet
     assert (redemption_of(run).status, redemption_of(run).attempt) == ("settled", 2)
 

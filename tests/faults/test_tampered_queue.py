@@ -154,7 +154,7 @@ def tampered(one_cluster: Cluster, untouched: QueuedRun) -> dict[Tamper, list[Qu
     """Tamper in every way while no worker runs, then let one work everything off."""
     cases = {tamper: tamper(one_cluster) for tamper in CASES}
     time.sleep(SOON)
-    one_cluster.restore()
+    one_cluster.start()
     eventually(lambda: not QueuedRun.objects.unfinished().exists())
     return cases
 
