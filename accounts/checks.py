@@ -8,7 +8,9 @@ from django.core.checks import CheckMessage, Error
 
 BOUNDED_HASHER = "accounts.crypto.passwords.BoundedArgon2PasswordHasher"
 TOKEN_BLACKLIST = "rest_framework_simplejwt.token_blacklist"
-LONGEST_KEY_RING_TTL = 300  # seconds; DESIGN: offline verifiers refetch about as often
+SESSION_STORE = "accounts.pages.session_store"
+BROWSER_MIDDLEWARE = "accounts.pages.middleware.BrowserSessionMiddleware"
+LONGEST_KEY_RING_TTL = 300  # seconds; offline verifiers refetch about as often
 
 
 def check_password_hasher(**_: Any) -> list[CheckMessage]:
@@ -48,9 +50,19 @@ def check_key_ring_ttl(**_: Any) -> list[CheckMessage]:
     return [checks.Warning("A removed signing key is trusted for long.", hint, id="accounts.W001")]
 
 
+def check_browser_sessions(**_: Any) -> list[CheckMessage]:
+    """Want keys kept as digests, and a place looked up for each signed-in browser."""
+    bound = BROWSER_MIDDLEWARE in settings.MIDDLEWARE
+    if bound and settings.SESSION_ENGINE == SESSION_STORE:
+        return []
+    hint = f"Set SESSION_ENGINE to {SESSION_STORE}, and put {BROWSER_MIDDLEWARE} in MIDDLEWARE."
+    return [Error("Browser sessions are not bound to places.", hint, id="accounts.E005")]
+
+
 DEPLOY_CHECKS = (
     check_password_hasher,
     check_token_blacklist,
     check_lifetimes,
     check_key_ring_ttl,
+    check_browser_sessions,
 )

@@ -16,7 +16,7 @@ TOKEN_EXCHANGE = "token_exchange"
 REDEEM = "redeem"
 
 USER_SCOPES = {
-    PROFILE: "Read who you are.",
+    PROFILE: "Read who you are, and what runs in your name.",
     ACCOUNT: "Read and change your account.",
 }
 CLIENT_SCOPES = {

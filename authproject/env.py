@@ -16,6 +16,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
+from authproject.rates import Rates, parse_rates
+
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 
@@ -47,8 +49,8 @@ VARIABLES = (
     Variable(
         "FIELD_ENCRYPTION_KEYS",
         "",
-        "Comma-separated keys of 32 bytes in base64url. The first seals, all of them open."
-        " Required in production.",
+        "Comma-separated keys of 32 bytes in base64url. The first seals, all of them open;"
+        " after `reseal_fields` the others can go. Required in production.",
         shown="generated in `DATA_DIR`",
     ),
     Variable(
@@ -93,6 +95,57 @@ VARIABLES = (
         "Let that bind all subdomains, too, and browsers' preload lists: the domain owner decides.",
     ),
     Variable("RATE_LIMITS", "on", "`off` switches volume limits off. Refused in production."),
+    Variable(
+        "CACHE_URL",
+        "",
+        "`redis://host:6379/0`: counts for the volume limits.",
+        shown="the database",
+    ),
+    Variable(
+        "RATE_LIMIT_ANONYMOUS",
+        "200/d,50/h",
+        "How often one address may ask without a credential; `s`, `m`, `h` or `d`.",
+    ),
+    Variable("RATE_LIMIT_SIGN_IN", "10/m", "How often one address may try to sign in."),
+    Variable(
+        "RATE_LIMIT_EXPENSIVE",
+        "5/m",
+        "How often one address may register, or have an e-mail sent.",
+    ),
+    Variable("RATE_LIMIT_REFRESH", "120/m", "How often one address may refresh."),
+    Variable("PASSWORD_MIN_LENGTH", "15", "Characters (NIST SP 800-63B-4: 15; at least 8)."),
+    Variable(
+        "BREACHED_PASSWORDS_FILE",
+        "",
+        "Sorted SHA-1 digests of leaked passwords, as Have I Been Pwned gives them out.",
+        shown="Django's list of 20,000",
+    ),
+    Variable(
+        "EMAIL_URL",
+        "",
+        "`smtp+tls://user:password@host:587`, or `consolemail://`.",
+        shown="files in `DATA_DIR/mail`",
+    ),
+    Variable("EMAIL_FROM", "authproject@localhost", "The address that e-mails come from."),
+    Variable(
+        "EMAIL_VERIFICATION",
+        "",
+        "`required`: nobody signs in before they have shown that the address is theirs."
+        " `optional`: they may.",
+        shown="`required` in production",
+    ),
+    Variable(
+        "FEDERATED_PROVIDERS",
+        "",
+        "JSON list of providers to sign in with; docs/authentication.md shows its members.",
+        shown="none",
+    ),
+    Variable(
+        "BROWSER_SESSION_IDLE", "3600", "Seconds after which an unused browser is signed out."
+    ),
+    Variable("BROWSER_SESSION_LIFETIME", "86400", "Seconds after which any browser is signed out."),
+    Variable("FRESH_AUTHENTICATION", "300", "Seconds for which a sign-in allows dangerous acts."),
+    Variable("API_KEY_MAX_DAYS", "366", "Days that an API key of a person may live at most."),
     Variable("ACCESS_TOKEN_LIFETIME", "900", "Seconds an access token lives."),
     Variable("REFRESH_TOKEN_LIFETIME", "2592000", "Seconds a refresh token lives."),
     Variable("SESSION_FAMILY_LIFETIME", "7776000", "Seconds a signed-in place lives."),
@@ -171,6 +224,17 @@ class Environment:
     def seconds(self, name: str) -> timedelta:
         """Return the value, a whole number of seconds, as a duration."""
         return timedelta(seconds=self.integer(name))
+
+    def rates(self, name: str) -> Rates:
+        """Return the value, one or more limits of volume."""
+        return parse_rates(name, self.text(name))
+
+    def file(self, name: str, *, below: Path) -> Path | None:
+        """Return the file that the value names, relative to a folder; None if it names none."""
+        text = self.text(name)
+        if text and not (below / text).is_file():
+            raise ImproperlyConfigured(f"{name} names no file.")
+        return below / text if text else None
 
     def words(self, name: str) -> list[str]:
         """Return the comma-separated parts of the value."""

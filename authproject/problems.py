@@ -20,11 +20,10 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from accounts.api.headers import BASIC_CHALLENGE, BEARER_CHALLENGE
-from accounts.errors import InsufficientScope, RateLimited
+from accounts.errors import AuthenticationTooOld, InsufficientScope, RateLimited
 from authproject.web.headers import NO_STORE
 from authproject.web.pointers import field_errors
 from authproject.web.request_id import current_request_id
-from batchtokens.errors import AuthenticationTooOld
 from batchtokens_verifier.errors import FieldError, InvalidFieldsError, ProblemError, TokenNotValid
 
 PROBLEM_TYPE = "application/problem+json"
@@ -135,7 +134,7 @@ def _errors_of(error: ProblemError) -> list[FieldError]:
 def _bearer_challenge(error: Exception) -> str:
     """Return the RFC 6750 §3 challenge; without a token presented it names no error."""
     if isinstance(error, AuthenticationTooOld):  # RFC 9470 §3
-        asked = f'acr_values="{error.acr_values}", max_age="{error.max_age}"'
+        asked = ", ".join(f'{name}="{value}"' for name, value in error.members().items())
         return f'{BEARER_CHALLENGE}, error="{error.code}", {asked}'
     if isinstance(error, InsufficientScope):
         return f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{error.scope}"'

@@ -22,6 +22,7 @@ class Deployment:
     allowed_hosts: list[str]
     database_engine: str
     allow_sqlite: bool
+    email_backend: str
 
 
 def refusals(deployment: Deployment) -> list[str]:
@@ -43,6 +44,9 @@ def refusals(deployment: Deployment) -> list[str]:
         ),
         "DATABASE_URL is SQLite: use PostgreSQL, or say ALLOW_SQLITE=true.": (
             on_sqlite and not deployment.allow_sqlite
+        ),
+        "EMAIL_URL must name a mail server: who loses a password gets in by e-mail alone.": (
+            not deployment.email_backend.endswith("smtp.EmailBackend")
         ),
     }
     return [sentence for sentence, found in findings.items() if found]

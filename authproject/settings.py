@@ -8,7 +8,15 @@ from pathlib import Path
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from authproject.addresses import database_config, web_address
+from accounts.crypto.breached import is_sorted_list
+from accounts.federation.providers import parse_providers
+from authproject.addresses import (
+    caches_config,
+    connection_options,
+    database_config,
+    mail_config,
+    web_address,
+)
 from authproject.env import generated_secret, read_environment
 from authproject.observability.logging import logging_config
 from authproject.production import Deployment, refuse_unsafe
@@ -60,32 +68,14 @@ APPEND_SLASH = False
 
 # Database.
 ALLOW_SQLITE = env.flag("ALLOW_SQLITE")
-LOCK_TIMEOUT_MS = 2000  # a waiting redeemer is told to come back rather than piling up
 _database = database_config(
     env.text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'authproject.sqlite3'}"
 )
-if _database["ENGINE"] == "django.db.backends.sqlite3":
-    # IMMEDIATE takes the write lock at BEGIN; DEFERRED answers "database is locked" under load.
-    _database["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 5,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON;"
-        " PRAGMA busy_timeout=5000; PRAGMA synchronous=FULL",
-    }
-    _database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
-else:
-    _database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    _database["OPTIONS"] = _database.get("OPTIONS", {}) | {
-        "connect_timeout": 5,
-        "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
-        f" -c statement_timeout={env.integer('STATEMENT_TIMEOUT') * 1000}",
-    }
+_database |= connection_options(
+    _database, folder=DATA_DIR, statement_timeout=env.integer("STATEMENT_TIMEOUT")
+)
 DATABASES = {"default": _database}
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    # Exact however many processes count at once; local memory and DatabaseCache are not.
-    "limits": {"BACKEND": "accounts.limits.CounterCache"},
-}
+CACHES = caches_config(env.text("CACHE_URL"))
 RATELIMIT_USE_CACHE = "limits"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -102,6 +92,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "django_otp",
     "csp",
     "rest_framework",
     "drf_spectacular",
@@ -110,6 +101,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "authproject.web.request_id.RequestIdMiddleware",
     "authproject.web.context.RequestContextMiddleware",
+    "authproject.web.rate_limits.RateLimitMiddleware",
     "authproject.web.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -120,7 +112,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "authproject.web.hosts.HostMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.pages.middleware.BrowserSessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 TEMPLATES = [
@@ -138,22 +130,32 @@ TEMPLATES = [
     }
 ]
 
-# People and passwords.
+# People, passwords and their mail.
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = (
     ["django.contrib.auth.hashers.MD5PasswordHasher"]  # cheap: the suite hashes thousands
     if ENVIRONMENT == "test"
     else ["accounts.crypto.passwords.BoundedArgon2PasswordHasher"]
 )
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+PASSWORD_MIN_LENGTH = max(8, env.integer("PASSWORD_MIN_LENGTH"))
+BREACHED_PASSWORDS_FILE = env.file("BREACHED_PASSWORDS_FILE", below=BASE_DIR)
+if BREACHED_PASSWORDS_FILE and not is_sorted_list(BREACHED_PASSWORDS_FILE):  # nothing is found then
+    raise ImproperlyConfigured(
+        "BREACHED_PASSWORDS_FILE must hold SHA-1 digests in their order, one `DIGEST:count` a line."
     )
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"accounts.services.check_new_password.{name}"}
+    for name in ("LengthValidator", "CommonValidator", "ExpectedValidator", "SimilarValidator")
 ]
+EMAIL_VERIFICATION = env.choice("EMAIL_VERIFICATION", "", "required", "optional") or (
+    "required" if PRODUCTION else "optional"
+)
+_mail = mail_config(env.text("EMAIL_URL"), folder=DATA_DIR / "mail", test=ENVIRONMENT == "test")
+globals().update(_mail)  # Django's EMAIL_… settings
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM")
+
+FEDERATED_PROVIDERS = parse_providers(env.text("FEDERATED_PROVIDERS"), production=PRODUCTION)
 
 # Tokens, redemptions, deliveries.
 ACCESS_TOKEN_LIFETIME = env.seconds("ACCESS_TOKEN_LIFETIME")
@@ -169,6 +171,15 @@ DELIVERY_BACKOFF = (
     else timedelta(seconds=1 if DEVELOPMENT else 5)  # nobody at a terminal likes to wait
 )
 RATE_LIMITS = env.flag("RATE_LIMITS")
+RATE_LIMIT_ANONYMOUS = env.rates("RATE_LIMIT_ANONYMOUS")
+RATE_LIMIT_SIGN_IN = env.rates("RATE_LIMIT_SIGN_IN")
+RATE_LIMIT_EXPENSIVE = env.rates("RATE_LIMIT_EXPENSIVE")
+RATE_LIMIT_REFRESH = env.rates("RATE_LIMIT_REFRESH")
+FRESH_AUTHENTICATION = env.seconds("FRESH_AUTHENTICATION")
+API_KEY_MAX_AGE = timedelta(days=env.integer("API_KEY_MAX_DAYS"))
+BROWSER_SESSION_IDLE = env.seconds("BROWSER_SESSION_IDLE")
+BROWSER_SESSION_LIFETIME = env.seconds("BROWSER_SESSION_LIFETIME")
+STAFF_SHOW_SECOND_FACTOR = not DEVELOPMENT
 ALLOW_SECONDLY_SCHEDULES = not PRODUCTION  # the demo's three runs are seconds apart
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
@@ -228,6 +239,9 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 _host_prefix = "__Host-" if OVER_HTTPS else ""
+SESSION_ENGINE = "accounts.pages.session_store"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no further cookie
+SESSION_COOKIE_AGE = int(BROWSER_SESSION_LIFETIME.total_seconds())
 SESSION_COOKIE_NAME = f"{_host_prefix}session"
 CSRF_COOKIE_NAME = f"{_host_prefix}csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = OVER_HTTPS
@@ -277,6 +291,7 @@ DEPLOYMENT = Deployment(
     allowed_hosts=ALLOWED_HOSTS,
     database_engine=_database["ENGINE"],
     allow_sqlite=ALLOW_SQLITE,
+    email_backend=_mail["EMAIL_BACKEND"],
 )
 if PRODUCTION:
     refuse_unsafe(DEPLOYMENT)

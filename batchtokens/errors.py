@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from accounts.errors import InsufficientScope
 from batchtokens_verifier.errors import ProblemError
 
 
@@ -13,127 +14,108 @@ class BatchtokensError(ProblemError):
 class OperationTypeUnknown(BatchtokensError):
     code = "operation_type_unknown"
     status = 400
-    title = "There is no such operation type"
+    title = "There is no such operation type."
     oauth_error = "invalid_authorization_details"
 
 
 class OperationTypeNotValid(BatchtokensError):
     code = "operation_type_not_valid"
     status = 400
-    title = "The operation type's definition is not valid"
+    title = "The operation type's definition is not valid."
 
 
 class ConsentModeNotSupported(BatchtokensError):
     code = "consent_mode_not_supported"
     status = 400
-    title = "This consent mode is not supported"
+    title = "This consent mode is not supported."
 
 
-class MetaScopeMissing(BatchtokensError):
-    code = "insufficient_scope"
-    status = 403
-    title = "The access token lacks the meta-scope"
+class MetaScopeMissing(InsufficientScope):
+    title = "The access token lacks the meta-scope."
     oauth_error = "invalid_scope"
 
 
 class ScopeNotOfType(BatchtokensError):
     code = "invalid_scope"
     status = 400
-    title = "The scope is not the operation type's"
+    title = "The scope is not the operation type's."
     oauth_error = "invalid_scope"
 
 
 class TriggerNotAllowed(BatchtokensError):
     code = "trigger_not_allowed"
     status = 403
-    title = "This client may not trigger operations of this type"
+    title = "This client may not trigger operations of this type."
     oauth_error = "unauthorized_client"
 
 
 class TargetNotValid(BatchtokensError):
     code = "invalid_target"
     status = 400
-    title = "The audience is not the operation type's executor"
+    title = "The audience is not the operation type's executor."
     oauth_error = "invalid_target"
 
 
 class SubjectTokenNotValid(BatchtokensError):
     code = "subject_token_not_valid"
     status = 400
-    title = "The subject token is not valid"
+    title = "The subject token is not valid."
 
 
 class SubjectTokenSpent(BatchtokensError):
     code = "subject_token_spent"
     status = 400
-    title = "This subject token has already bought an operation token of this type"
-
-
-class AuthenticationTooOld(BatchtokensError):
-    """RFC 9470: the person must sign in again. max_age: seconds."""
-
-    code = "insufficient_user_authentication"
-    status = 401
-    title = "A more recent sign-in is required"
-    oauth_error = "insufficient_user_authentication"
-    acr_values = "aal1"  # what a password gives
-
-    def __init__(self, max_age: int) -> None:
-        super().__init__(f"Sign in again: at most {max_age} s ago.")
-        self.max_age = max_age
-
-    def members(self) -> dict[str, str | int]:
-        return {"acr_values": self.acr_values, "max_age": self.max_age}
+    title = "This subject token has already bought an operation token of this type."
 
 
 class MandateLimitReached(BatchtokensError):
     code = "mandate_limit_reached"
     status = 403
-    title = "The operation type's cap for one person is reached"
+    title = "The operation type's cap for one person is reached."
     oauth_error = "invalid_authorization_details"
 
 
 class OperationNotFound(BatchtokensError):
     code = "not_found"
     status = 404
-    title = "There is no such operation"
+    title = "There is no such operation."
 
 
 class RedemptionNotFound(BatchtokensError):
     code = "not_found"
     status = 404
-    title = "There is no such redemption"
+    title = "There is no such redemption."
 
 
 class HoldNotAllowed(BatchtokensError):
     code = "hold_not_allowed"
     status = 409
-    title = "This hold cannot be set or lifted"
+    title = "This hold cannot be set or lifted."
 
 
 class OperationFinal(BatchtokensError):
     code = "operation_final"
     status = 409
-    title = "The operation has ended"
+    title = "The operation has ended."
 
 
 class ReleaseLimitReached(BatchtokensError):
     code = "release_limit_reached"
     status = 409
-    title = "This slot was released too often; staff must decide"
+    title = "This slot was released too often; staff must decide."
 
 
 class LedgerBroken(BatchtokensError):
     code = "ledger_broken"
     status = 503
-    title = "The operation's ledger does not match its state"
+    title = "The operation's ledger does not match its state."
     oauth_error = "temporarily_unavailable"
 
 
 class AuthorityBusy(BatchtokensError):
     code = "busy"
     status = 503
-    title = "Another request holds this operation; try again"
+    title = "Another request holds this operation; try again."
     oauth_error = "temporarily_unavailable"
 
 

@@ -8,13 +8,16 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import reduce
+from itertools import takewhile
 from typing import Any, NoReturn, TypeAlias
 
 from batchtokens_verifier.constraints.money import Amount
 from batchtokens_verifier.errors import InvalidOperation, member_pointer
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | bool"
+_Path: TypeAlias = "tuple[str | int, ...]"
 
 MAX_OPERATION_BYTES = 4096
 MAX_OPERATION_DEPTH = 5  # the operation itself is the first level
@@ -22,6 +25,7 @@ MAX_JSON_DEPTH = 32
 # RFC 7493 §2.2: integers that every JSON implementation keeps.
 MAX_SAFE_INTEGER = 2**53 - 1
 
+_ALWAYS_KNOWN = frozenset({"action", "amount"})
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -94,16 +98,29 @@ def _check_unicode(value: object) -> None:
         raise InvalidOperation("A string is not Unicode text.") from None
 
 
-def check_operation(value: object) -> dict[str, JSON]:
+class _RefusedAt(InvalidOperation):
+    """A refusal inside the operation; `path`: names of members and indexes of arrays."""
+
+    def __init__(self, detail: str, path: _Path) -> None:
+        super().__init__(detail)
+        self.path = path
+
+
+def check_operation(value: object, *, known: Collection[str] = ()) -> dict[str, JSON]:
     """Return a copy of the operation `value`, or refuse it (DESIGN §2).
 
     Objects, arrays, strings and booleans only; ASCII names, NFC strings of visible characters,
     depth at most 5, at most 4 KiB; `action` is a string; `amount`, when there, a valid amount.
-    Raises InvalidOperation with the pointer of the offending member.
+    known: names of members that may be told; a secret can be sent in a name's place, too.
+    Raises InvalidOperation; its pointer goes as far towards the offending member as is known.
     """
     if not isinstance(value, Mapping):
         raise InvalidOperation("An operation is a JSON object.")
-    operation = _checked_object(value, "", 1)
+    try:
+        operation = _checked_object(value, (), 1)
+    except _RefusedAt as refusal:
+        pointer = _known_pointer(refusal.path, _ALWAYS_KNOWN.union(known))
+        raise InvalidOperation(refusal.detail, pointer=pointer) from None
     if not isinstance(operation.get("action"), str) or not operation["action"]:
         raise InvalidOperation("An operation names its action.", pointer="/action")
     if "amount" in operation:
@@ -113,45 +130,50 @@ def check_operation(value: object) -> dict[str, JSON]:
     return operation
 
 
-def _checked(value: object, pointer: str, depth: int) -> JSON:
+def _known_pointer(path: _Path, known: Collection[str]) -> str:
+    told = takewhile(lambda step: isinstance(step, int) or step in known, path)
+    return reduce(member_pointer, told, "")
+
+
+def _checked(value: object, path: _Path, depth: int) -> JSON:
     if isinstance(value, str):
-        return _checked_text(value, pointer)
+        return _checked_text(value, path)
     if isinstance(value, bool):
         return value
     if isinstance(value, Mapping):
-        return _checked_object(value, pointer, depth)
+        return _checked_object(value, path, depth)
     if isinstance(value, list):
-        _refuse_deeper(pointer, depth)
-        return [_checked(item, f"{pointer}/{i}", depth + 1) for i, item in enumerate(value)]
-    raise InvalidOperation("Only objects, arrays, strings and booleans.", pointer=pointer)
+        _refuse_deeper(path, depth)
+        return [_checked(item, (*path, i), depth + 1) for i, item in enumerate(value)]
+    raise _RefusedAt("Only objects, arrays, strings and booleans.", path)
 
 
-def _checked_object(value: Mapping[Any, object], pointer: str, depth: int) -> dict[str, JSON]:
-    _refuse_deeper(pointer, depth)
+def _checked_object(value: Mapping[Any, object], path: _Path, depth: int) -> dict[str, JSON]:
+    _refuse_deeper(path, depth)
     return {
-        _checked_name(name, pointer): _checked(member, member_pointer(pointer, name), depth + 1)
+        _checked_name(name, path): _checked(member, (*path, name), depth + 1)
         for name, member in value.items()
     }
 
 
-def _refuse_deeper(pointer: str, depth: int) -> None:
+def _refuse_deeper(path: _Path, depth: int) -> None:
     if depth > MAX_OPERATION_DEPTH:
-        raise InvalidOperation(f"Nested more than {MAX_OPERATION_DEPTH} deep.", pointer=pointer)
+        raise _RefusedAt(f"Nested more than {MAX_OPERATION_DEPTH} deep.", path)
 
 
-def _checked_name(name: object, pointer: str) -> str:
+def _checked_name(name: object, path: _Path) -> str:
     if isinstance(name, str) and name.isascii() and name.isprintable():
         return name
-    raise InvalidOperation("Member names are printable ASCII.", pointer=pointer)
+    raise _RefusedAt("Member names are printable ASCII.", path)
 
 
-def _checked_text(text: str, pointer: str) -> str:
+def _checked_text(text: str, path: _Path) -> str:
     if text.isascii() and text.isprintable():
         return text
     if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in text):
-        raise InvalidOperation("Only visible characters.", pointer=pointer)
+        raise _RefusedAt("Only visible characters.", path)
     if not unicodedata.is_normalized("NFC", text):
-        raise InvalidOperation("Text must be in normal form C.", pointer=pointer)
+        raise _RefusedAt("Text must be in normal form C.", path)
     return text
 
 

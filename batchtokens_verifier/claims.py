@@ -49,6 +49,7 @@ class AccessTokenClaims:
     auth_time: int | None
     acr: str | None
     amr: tuple[str, ...]
+    key: str | None = None  # private: the API key that a service client got the token for
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def parse_access_token(claims: Mapping[str, Any]) -> AccessTokenClaims:
         auth_time=_seconds(claims, "auth_time") if "auth_time" in claims else None,
         acr=_string(claims, "acr") if "acr" in claims else None,
         amr=_strings(claims, "amr") if "amr" in claims else (),
+        key=_string(claims, "key") if "key" in claims else None,
     )
 
 

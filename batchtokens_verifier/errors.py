@@ -7,6 +7,8 @@ They know no HTTP framework: `authproject/problems.py` turns them into answers. 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+UNKNOWN_MEMBER = "An unknown member is here."
+
 
 def member_pointer(pointer: str, name: object) -> str:
     """Return the JSON pointer of a member of what `pointer` points to (RFC 6901 §3)."""

@@ -19,7 +19,7 @@ from batchtokens_verifier.errors import InvalidKeySet, InvalidOperation, TokenNo
 MAX_TOKEN_BYTES = 16384
 MAX_KEYS = 100
 
-_SEGMENTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+SEGMENTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
 _PUBLIC_MEMBERS = ("kty", "crv", "x", "y")
 # RFC 7518 §3.4, RFC 8037 §3.1: the only key that each algorithm may have.
@@ -142,17 +142,17 @@ def verify_jws(token: str, *, keys: KeySet, purpose: Purpose, typ: str) -> dict[
     _check_shape(token)
     message, _, signature = token.rpartition(".")
     protected, _, payload = message.partition(".")
-    key = _key_for(_json_object(protected), keys, purpose, typ)
-    if not key.verifies(_decoded(signature), message.encode("ascii")):
+    key = _key_for(decode_object(protected), keys, purpose, typ)
+    if not key.verifies(decode_segment(signature), message.encode("ascii")):
         raise TokenNotValid("signature")
-    return _json_object(payload)
+    return decode_object(payload)
 
 
 def unverified_kid(token: str) -> str | None:
     """Return the `kid` that the header claims, so that a cache may fetch it; None if malformed."""
     try:
         _check_shape(token)
-        kid = _json_object(token.partition(".")[0]).get("kid")
+        kid = decode_object(token.partition(".")[0]).get("kid")
     except TokenNotValid:
         return None
     return kid if isinstance(kid, str) else None
@@ -163,7 +163,7 @@ def _check_shape(token: object) -> None:
         raise TokenNotValid("type")
     if len(token) > MAX_TOKEN_BYTES:
         raise TokenNotValid("size")
-    if not _SEGMENTS.fullmatch(token):
+    if not SEGMENTS.fullmatch(token):
         raise TokenNotValid("shape")
 
 
@@ -185,9 +185,13 @@ def _key_for(
     return key
 
 
-def _json_object(segment: str) -> dict[str, Any]:
+def decode_object(segment: str) -> dict[str, Any]:
+    """Read a segment that holds a strict JSON object.
+
+    Raises TokenNotValid.
+    """
     try:
-        value = parse_json(_decoded(segment), max_bytes=MAX_TOKEN_BYTES)
+        value = parse_json(decode_segment(segment), max_bytes=MAX_TOKEN_BYTES)
     except InvalidOperation:
         raise TokenNotValid("JSON") from None
     if not isinstance(value, dict):
@@ -195,7 +199,11 @@ def _json_object(segment: str) -> dict[str, Any]:
     return value
 
 
-def _decoded(segment: str) -> bytes:
+def decode_segment(segment: str) -> bytes:
+    """Read base64url without padding (RFC 7515 section 2).
+
+    Raises TokenNotValid.
+    """
     try:
         return b64url_decode(segment)
     except ValueError:

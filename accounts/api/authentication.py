@@ -7,13 +7,15 @@ from urllib.parse import unquote
 from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from accounts.api.headers import BASIC_CHALLENGE, BEARER_CHALLENGE, REALM
-from accounts.errors import InvalidClient, SeveralCredentials
+from accounts.errors import ApiKeyOnlyReads, SeveralCredentials
 from accounts.models import RequestContext, ServiceClient, User
-from accounts.services.authenticate_client import authenticate_api_key, authenticate_client
-from accounts.services.record_event import count_refusal
+from accounts.services.authenticate_api_key import authenticate_api_key
+from accounts.services.authenticate_client import authenticate_client
+from accounts.services.refuse_client import refuse_client
 from accounts.services.verify_access_token import verify_access_token
 from accounts.tokens.access import Grant
 
@@ -62,11 +64,8 @@ def basic_credentials(request: Request | HttpRequest) -> tuple[str, str] | None:
     try:
         text = base64.b64decode(credential.value, validate=True).decode()
         client_id, secret = text.split(":", 1)
-    except ValueError as error:
-        count_refusal(
-            code="client_refused", reason="malformed_credentials", context=context_of(request)
-        )
-        raise InvalidClient from error
+    except ValueError:
+        refuse_client("malformed_credentials", context=context_of(request))
     return unquote(client_id), unquote(secret)
 
 
@@ -118,18 +117,21 @@ class ClientBasicAuthentication(BaseAuthentication):
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """A service client's API key alone."""
+    """An API key alone: a service client's, or a person's, which only reads."""
 
-    def authenticate(self, request: Request) -> tuple[ServiceClient, Grant] | None:
-        """Return the client and what its key opens.
+    def authenticate(self, request: Request) -> tuple[User | ServiceClient, Grant] | None:
+        """Return the key's owner and what it opens.
 
-        Raises InvalidClient.
+        Raises InvalidClient; ApiKeyOnlyReads where a person's key would change something.
         """
         credential = presented_credential(request)
         if credential is None or credential.scheme != "api-key":
             return None
-        client = authenticate_api_key(key=credential.value, context=context_of(request))
-        return client, _grant_to(client)
+        grant = authenticate_api_key(key=credential.value, context=context_of(request))
+        # Here and not in each view, so that no view can forget it.
+        if isinstance(grant.subject, User) and request.method not in SAFE_METHODS:
+            raise ApiKeyOnlyReads
+        return grant.subject, grant
 
     def authenticate_header(self, request: Request) -> str:
         """Name the header."""
@@ -143,3 +145,7 @@ def _grant_to(client: ServiceClient) -> Grant:
         client_id=client.client_id,
         audience=settings.ISSUER_URL,
     )
+
+
+# Where people are let in: by a token, or by a key, which only reads.
+PERSONAL: list[type[BaseAuthentication]] = [BearerAuthentication, ApiKeyAuthentication]

@@ -9,14 +9,14 @@ from accounts.api.authentication import bearer_token, context_of
 from accounts.api.headers import idempotency_key
 from accounts.api.requests import only_one, validated
 from accounts.api.serializers import FormPairOutput, RefreshForm, SignInForm
-from accounts.api.throttles import RefreshThrottle, SignInThrottle
+from accounts.api.throttles import AnonymousThrottle, RefreshThrottle, SignInThrottle
 from accounts.api.views import PublicView
 from accounts.services.refresh_session import refresh_session
 from accounts.services.sign_in import sign_in
 
 
 class TokenFormView(PublicView):
-    throttle_classes = (SignInThrottle,)
+    throttle_classes = (SignInThrottle, AnonymousThrottle)
     parser_classes = (FormParser,)
 
     @extend_schema(request=SignInForm, responses=FormPairOutput, tags=["forms"])
@@ -33,9 +33,10 @@ class RefreshFormView(PublicView):
     @extend_schema(request=RefreshForm, responses=FormPairOutput, tags=["forms"])
     def post(self, request: Request) -> Response:
         """Exchange a refresh token, from the form or as the bearer token, for a new pair."""
-        in_form = validated(RefreshForm, request)["refresh_token"]
+        form = validated(RefreshForm, request)
         pair = refresh_session(
-            token=only_one(in_form, bearer_token(request)),
+            token=only_one(form["refresh_token"], bearer_token(request)),
+            scope=form["scope"],
             idempotency_key=idempotency_key(request),
             context=context_of(request),
         )

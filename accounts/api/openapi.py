@@ -39,4 +39,9 @@ class BasicScheme(_Scheme):  # type: ignore[no-untyped-call] # untyped there
 class ApiKeyScheme(_Scheme):  # type: ignore[no-untyped-call] # untyped there
     target_class = "accounts.api.authentication.ApiKeyAuthentication"
     name = "apiKey"
-    definition = {"type": "apiKey", "in": "header", "name": API_KEY_HEADER}
+    definition = {
+        "type": "apiKey",
+        "in": "header",
+        "name": API_KEY_HEADER,
+        "description": "A service client's key, or a person's, which only reads.",
+    }

@@ -1,5 +1,6 @@
 """What views ask of a request before their one service call."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.http import QueryDict
@@ -16,12 +17,18 @@ def validated(serializer: type[Serializer[Any]], request: Request) -> dict[str, 
     (RFC 6749 section 3.2).
     """
     if isinstance(request.data, QueryDict):
-        for name, values in request.data.lists():
-            if len(values) > 1:
-                raise InvalidRequest("A parameter is there twice.", pointer=f"/{name}")
+        _refuse_repeated(request.data, known=serializer().fields)
     form = serializer(data=request.data)
     form.is_valid(raise_exception=True)
     return dict(form.validated_data)
+
+
+def _refuse_repeated(form: QueryDict, *, known: Collection[str]) -> None:
+    """Refuse a parameter that is there twice; only a name of ours is repeated."""
+    for name, values in form.lists():
+        if len(values) > 1:
+            pointer = f"/{name}" if name in known else ""
+            raise InvalidRequest("A parameter is there twice.", pointer=pointer)
 
 
 def only_one(in_body: str, in_header: str | None) -> str:

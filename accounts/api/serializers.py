@@ -1,4 +1,4 @@
-"""Shapes in and out (DESIGN, section 9).  Services hold the rules.
+"""Shapes in and out.  Services hold the rules.
 
 Passwords and tokens are taken as sent: DRF would trim them.
 """
@@ -13,6 +13,8 @@ from accounts.tokens.access import Grant
 
 TEXT = 500
 SCOPE = 1000
+NARROWS = "A part of the session's scope, for this access token alone."
+CODE = 64  # a recovery code with its dashes, and room for spaces
 
 
 class PasswordField(TextField):
@@ -21,6 +23,14 @@ class PasswordField(TextField):
     def __init__(self, **options: Any) -> None:
         style = {"input_type": "password"}
         super().__init__(trim_whitespace=False, max_length=TEXT, style=style, **options)
+
+
+class OtpField(TextField):
+    """A code of an authenticator app, or a recovery code, however it is typed."""
+
+    def __init__(self, **options: Any) -> None:
+        text = "Six digits of the authenticator app, or a recovery code."
+        super().__init__(max_length=CODE, **{"help_text": text, **options})
 
 
 class RegisterInput(serializers.Serializer[Any]):
@@ -41,10 +51,34 @@ class SignInInput(serializers.Serializer[Any]):
     password = PasswordField()
     scope = TextField(max_length=SCOPE, default="", allow_blank=True)
     resource = TextField(max_length=TEXT, default="", allow_blank=True)
+    otp = OtpField(default="", allow_blank=True)
+
+
+class CompleteSignInInput(serializers.Serializer[Any]):
+    mfa_token = TokenField(help_text="From the answer `mfa_required`.")
+    otp = OtpField()
+
+
+class StepUpInput(serializers.Serializer[Any]):
+    otp = OtpField(
+        default="", allow_blank=True, help_text="From who has an authenticator app: a code."
+    )
+    password = PasswordField(
+        default="", allow_blank=True, help_text="From who has no authenticator app."
+    )
+    refresh = TokenField(default="", help_text="Absent: the session of the bearer token is meant.")
+
+
+class AccessTokenOutput(serializers.Serializer[Any]):
+    access = serializers.CharField()
+    token_type = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text="Seconds the access token lives.")
+    scope = serializers.CharField()
 
 
 class RefreshInput(serializers.Serializer[Any]):
     refresh = TokenField()
+    scope = TextField(max_length=SCOPE, default="", allow_blank=True, help_text=NARROWS)
 
 
 class TokenPairOutput(serializers.Serializer[Any]):
@@ -77,10 +111,12 @@ class SignInForm(serializers.Serializer[Any]):
     username = TextField(max_length=TEXT)
     password = PasswordField()
     scope = TextField(max_length=SCOPE, default="", allow_blank=True)
+    otp = OtpField(default="", allow_blank=True)
 
 
 class RefreshForm(serializers.Serializer[Any]):
     refresh_token = TokenField(default="", help_text="Absent: the bearer token is the one.")
+    scope = TextField(max_length=SCOPE, default="", allow_blank=True, help_text=NARROWS)
 
 
 class FormPairOutput(serializers.Serializer[Any]):

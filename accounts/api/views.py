@@ -1,5 +1,7 @@
 """Accounts over JSON, under /api/v1/."""
 
+import uuid
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import AllowAny
@@ -7,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.authentication import BearerAuthentication, context_of, grant_of
+from accounts.api.authentication import PERSONAL, BearerAuthentication, context_of, grant_of
 from accounts.api.headers import IDEMPOTENCY_KEY, idempotency_key
 from accounts.api.permissions import HasScope, IsUser
 from accounts.api.requests import validated
@@ -21,8 +23,15 @@ from accounts.api.serializers import (
     UserOutput,
     VerifyInput,
 )
-from accounts.api.throttles import RefreshThrottle, RegisterThrottle, SignInThrottle
+from accounts.api.throttles import (
+    AnonymousThrottle,
+    ExpensiveThrottle,
+    RefreshThrottle,
+    SignInThrottle,
+)
+from accounts.errors import UnknownId
 from accounts.models import User
+from accounts.scopes import PROFILE
 from accounts.services.log_out import log_out
 from accounts.services.refresh_session import refresh_session
 from accounts.services.register_user import register_user
@@ -38,17 +47,17 @@ class PublicView(APIView):
 
 
 class RegisterView(PublicView):
-    throttle_classes = (RegisterThrottle,)
+    throttle_classes = (ExpensiveThrottle, AnonymousThrottle)
 
     @extend_schema(request=RegisterInput, responses={201: UserOutput}, tags=["auth"])
     def post(self, request: Request) -> Response:
-        """Make an account."""
+        """Make an account; whether name and address were free is told to the mailbox alone."""
         user = register_user(**validated(RegisterInput, request), context=context_of(request))
         return Response(UserOutput(user).data, status=201)
 
 
 class SignInView(PublicView):
-    throttle_classes = (SignInThrottle,)
+    throttle_classes = (SignInThrottle, AnonymousThrottle)
 
     @extend_schema(request=SignInInput, responses=TokenPairOutput, tags=["auth"])
     def post(self, request: Request) -> Response:
@@ -68,8 +77,10 @@ class RefreshView(PublicView):
     )
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new pair."""
+        body = validated(RefreshInput, request)
         pair = refresh_session(
-            token=validated(RefreshInput, request)["refresh"],
+            token=body["refresh"],
+            scope=body["scope"],
             idempotency_key=idempotency_key(request),
             context=context_of(request),
         )
@@ -101,8 +112,8 @@ class LogOutView(APIView):
 
 
 class MeView(APIView):
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (IsUser, HasScope("profile"))
+    authentication_classes = PERSONAL
+    permission_classes = (IsUser, HasScope(PROFILE))
 
     @extend_schema(responses=UserOutput, tags=["me"])
     def get(self, request: Request) -> Response:
@@ -116,3 +127,14 @@ def signed_in_user(request: Request) -> User:
     if not isinstance(user, User):
         raise NotAuthenticated
     return user
+
+
+def family_of(request: Request) -> uuid.UUID:
+    """Return the session family that the request's token belongs to.
+
+    Raises UnknownId for a credential without one.
+    """
+    grant = grant_of(request)
+    if grant is None or grant.family_id is None:
+        raise UnknownId
+    return grant.family_id

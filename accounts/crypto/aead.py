@@ -46,6 +46,24 @@ def open_sealed(sealed: bytes | memoryview, *, context: str) -> bytes:
         raise SealBroken from None
 
 
+def reseal(sealed: bytes | memoryview, *, context: str) -> bytes:
+    """Seal again under the first key what any of the keys opens.
+
+    Raises SealBroken.
+    """
+    return seal(open_sealed(sealed, context=context), context=context)
+
+
+def sealed_prefix() -> bytes:
+    """Return how everything begins that the first key has sealed."""
+    return _VERSION + _cipher(settings.FIELD_ENCRYPTION_KEYS[0])[0]
+
+
+def current_key_name() -> str:
+    """Name the first key, in hex; the name tells nothing of the key."""
+    return _cipher(settings.FIELD_ENCRYPTION_KEYS[0])[0].hex()
+
+
 @cache
 def _cipher(key: bytes) -> tuple[bytes, AESGCM]:
     derived = HKDF(SHA256(), length=32, salt=None, info=b"field encryption").derive(key)

@@ -7,15 +7,18 @@ import re
 import secrets
 import string
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, NamedTuple
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
 from accounts.crypto import same_digest, secret_digest
 from accounts.models.identified import IdentifiedModel
+from accounts.models.networks import is_within
 from accounts.models.service_client import ServiceClient
+from accounts.models.user import User
 
 KEY_PREFIX = "ak_live_"
 IDENTIFIER_LENGTH = 12
@@ -63,10 +66,28 @@ def _checksum(body: str) -> str:
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def for_user(self, user: User) -> "ApiKeyQuerySet":
+        """Keep a person's own keys."""
+        return self.filter(user=user)
+
     def usable(self, now: datetime) -> "ApiKeyQuerySet":
         """Keep keys that open something now."""
         unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=now)
-        return self.filter(unexpired, revoked_at=None, client__is_active=True)
+        active = models.Q(client__is_active=True) | models.Q(user__is_active=True)
+        return self.filter(unexpired, active, revoked_at=None)
+
+    def unrevoked(self) -> "ApiKeyQuerySet":
+        """Keep keys that nobody has taken back, whether or not their time has run out."""
+        return self.filter(revoked_at=None)
+
+    def expiring(self, now: datetime, *, within: timedelta) -> "ApiKeyQuerySet":
+        """Keep usable keys that soon open nothing, and that no other key follows."""
+        return self.usable(now).filter(expires_at__lte=now + within, successor=None)
+
+    def locked(self, now: datetime) -> "ApiKeyQuerySet":
+        """Keep usable keys, and keep others from changing them until commit."""
+        # NO KEY: rows that refer to the key can be written meanwhile.
+        return self.usable(now).select_for_update(of=("self",), no_key=True)
 
     def unused_since(self, instant: datetime) -> "ApiKeyQuerySet":
         """Keep keys that were last used, or made and never used, before an instant."""
@@ -75,19 +96,36 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 
 
 class ApiKey(IdentifiedModel):
-    """One secret of a service client.  Its scopes narrow the client's."""
+    """One secret of a service client, or of a person.  Its scopes narrow its owner's."""
 
     public_prefix = "key"
 
-    client = models.ForeignKey(ServiceClient, on_delete=models.CASCADE, related_name="api_keys")
+    client = models.ForeignKey(
+        ServiceClient, null=True, blank=True, on_delete=models.CASCADE, related_name="api_keys"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="api_keys",
+    )
     identifier = models.CharField(max_length=IDENTIFIER_LENGTH, editable=False)
     secret_digest = models.CharField(max_length=64, editable=False)
+    last_four = models.CharField(max_length=4, blank=True, editable=False)
     scopes = models.JSONField(default=list, blank=True)
     name = models.CharField(max_length=100)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    # Networks in CIDR notation that it may be used from; none: from anywhere.
+    allowed_networks = models.JSONField(default=list, blank=True)
+    expiry_warned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # The key that follows this one; it was made by rotation.
+    successor = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="predecessor"
+    )
 
     objects = ApiKeyQuerySet.as_manager()
 
@@ -95,14 +133,39 @@ class ApiKey(IdentifiedModel):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["identifier"], name="api_key_identifier_unique"),
             models.CheckConstraint(
+                condition=models.Q(client__isnull=False, user=None)
+                | models.Q(client=None, user__isnull=False),
+                name="api_key_one_owner",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(expires_at=None)
                 | models.Q(expires_at__gt=models.F("created_at")),
                 name="api_key_expires_after_start",
             ),
+            models.CheckConstraint(
+                condition=models.Q(user=None) | models.Q(expires_at__isnull=False),
+                name="api_key_of_person_expires",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} ({KEY_PREFIX}{self.identifier}…)"
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def prefix(self) -> str:
+        """What a key begins with: enough to find it by, and no secret."""
+        return f"{KEY_PREFIX}{self.identifier}"
+
+    @property
+    def owner(self) -> ServiceClient | User:
+        """The client or the person whose key it is; the database lets it have one of them."""
+        owner = self.client or self.user
+        assert owner is not None  # noqa: S101 - api_key_one_owner
+        return owner
+
+    def allows(self, address: str) -> bool:
+        """Say whether it may be used from an address."""
+        return not self.allowed_networks or is_within(address, self.allowed_networks)
 
     def matches(self, key: ApiKeyParts) -> bool:
         """Compare a presented key with the stored digest in constant time."""

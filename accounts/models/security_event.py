@@ -4,7 +4,7 @@ No event holds a secret or a token: digests and public ids only.
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from accounts.models.identified import IdentifiedModel
+from accounts.models.rate_counter import RateUsage
 
 USER_AGENT_LENGTH = 300
 
@@ -24,6 +25,8 @@ class RequestContext:
     address: str = ""
     user_agent: str = ""
     request_id: str = ""
+    # What this request used of volume limits, for the fields of its answer.
+    usages: list[RateUsage] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def of(cls, request: object) -> "RequestContext":

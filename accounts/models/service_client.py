@@ -29,12 +29,16 @@ class ServiceClient(IdentifiedModel):
     is_staff = False
     # Set on the instance that authenticated with a key of fewer scopes; never stored.
     narrowed_to: frozenset[str] | None = None
+    # The id of the key that it authenticated with, "" for an assertion; never stored.
+    shown_key = ""
 
     client_id = models.CharField(max_length=100)
     audience = models.CharField(max_length=500, null=True, blank=True)  # noqa: DJ001 - unique, so absent is null
     delivery_url = models.URLField(max_length=500, blank=True)
     delivery_secret_sealed = models.BinaryField(blank=True, default=b"")
     scopes = models.JSONField(default=list, blank=True)
+    # Public keys of `private_key_jwt` (RFC 7523), as a JWK Set; empty: it has none.
+    jwks = models.JSONField(default=dict, blank=True)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -64,7 +68,7 @@ class ServiceClient(IdentifiedModel):
 
     def set_delivery_secret(self, secret: str) -> None:
         """Seal the secret that signs deliveries; it opens for this client only."""
-        self.delivery_secret_sealed = seal(secret.encode(), context=self._seal_context())
+        self.delivery_secret_sealed = seal(secret.encode(), context=self.seal_context())
 
     def delivery_secret(self) -> str:
         """Open the secret that signs deliveries; "" if there is none.
@@ -73,7 +77,8 @@ class ServiceClient(IdentifiedModel):
         """
         if not self.delivery_secret_sealed:
             return ""
-        return open_sealed(self.delivery_secret_sealed, context=self._seal_context()).decode()
+        return open_sealed(self.delivery_secret_sealed, context=self.seal_context()).decode()
 
-    def _seal_context(self) -> str:
+    def seal_context(self) -> str:
+        """Name which client the secret is sealed for: in another row it does not open."""
         return f"delivery-secret:{self.public_id}"

@@ -34,7 +34,10 @@ class EndReason(models.TextChoices):
 class SessionFamilyQuerySet(models.QuerySet["SessionFamily"]):
     def live(self, now: datetime) -> "SessionFamilyQuerySet":
         """Keep families that can still open something."""
-        return self.filter(ended_at=None, expires_at__gt=now, user__is_active=True)
+        awake = ~models.Q(kind=SessionKind.BROWSER) | models.Q(
+            last_used_at__gt=now - settings.BROWSER_SESSION_IDLE
+        )
+        return self.filter(awake, ended_at=None, expires_at__gt=now, user__is_active=True)
 
     def not_ended(self) -> "SessionFamilyQuerySet":
         """Keep families that nobody has ended, whether or not their time has run out."""
@@ -112,4 +115,8 @@ class SessionFamily(IdentifiedModel):
 
     def is_live(self, now: datetime) -> bool:
         """Say whether this family and its person can still open something."""
-        return self.ended_at is None and now < self.expires_at and self.user.is_active
+        idle = now - self.last_used_at >= settings.BROWSER_SESSION_IDLE
+        asleep = idle and self.kind == SessionKind.BROWSER
+        return (
+            self.ended_at is None and now < self.expires_at and not asleep and self.user.is_active
+        )

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
@@ -40,7 +41,11 @@ class UserManager(BaseUserManager["User"]):
     def create_user(
         self, username: str, email: str, password: str | None = None, **fields: Any
     ) -> "User":
-        """Store a person; without a password nobody can sign in as them."""
+        """Store a person; without a password nobody can sign in as them.
+
+        Whoever makes accounts for others answers for their addresses: they count as verified.
+        """
+        fields.setdefault("email_verified_at", timezone.now())
         user = self.model(username=nfkc(username), email=email.strip(), **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -65,7 +70,11 @@ class User(IdentifiedModel, AbstractBaseUser, PermissionsMixin):
     username_folded = FoldedField(source="username", max_length=3 * USERNAME_MAX_LENGTH)
     email = models.EmailField(max_length=EMAIL_MAX_LENGTH)
     email_folded = FoldedField(source="email", max_length=3 * EMAIL_MAX_LENGTH)
+    # The address that was verified is in email itself; a changed one is verified before it counts.
+    email_verified_at = models.DateTimeField(null=True, blank=True, editable=False)
     is_active = models.BooleanField(default=True)
+    # Somebody wrote "this wasn't me": inactive until the address's owner resets the password.
+    frozen_at = models.DateTimeField(null=True, blank=True, editable=False)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=timezone.now)
     # Browser sessions are bound to it, as to the password: a new one signs all of them out.
@@ -88,7 +97,16 @@ class User(IdentifiedModel, AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 condition=~models.Q(email_folded=""), name="user_email_not_empty"
             ),
+            models.CheckConstraint(
+                condition=models.Q(frozen_at=None) | models.Q(is_active=False),
+                name="user_frozen_is_inactive",
+            ),
         ]
+
+    @property
+    def is_verified(self) -> bool:
+        """Say whether the person has shown that the address is theirs, where that is required."""
+        return settings.EMAIL_VERIFICATION != "required" or self.email_verified_at is not None
 
     def set_password(self, raw_password: str | None) -> None:
         """Hash the password as every keyboard would write it (NIST SP 800-63B, 3.1.1.2)."""

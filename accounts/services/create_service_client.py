@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from accounts.models import FIRST_PARTY, RequestContext, ServiceClient
 from accounts.scopes import CLIENT_SCOPES
-from accounts.services.create_api_key import add_api_key
+from accounts.services.create_api_key import KeyTerms, add_api_key, tell_of_new_key
 from accounts.services.record_event import NOWHERE, record_event
+from accounts.tokens.client_keys import check_jwks
 from batchtokens_verifier.errors import FieldError, InvalidFieldsError
 
 # No colon (RFC 7617 section 2), and nothing that could be read as the id of a person.
@@ -23,7 +25,7 @@ _DELIVERY_SECRET_BYTES = 32
 
 
 class NewServiceClient(NamedTuple):
-    """The row, and its first secret, which nobody can read again."""
+    """The row, and its first secret, which nobody can read again; "" if it has none."""
 
     client: ServiceClient
     secret: str
@@ -35,10 +37,13 @@ def create_service_client(
     scopes: Collection[str] = (),
     audience: str | None = None,
     delivery_url: str = "",
+    jwks: object = None,
+    with_secret: bool = True,
     context: RequestContext = NOWHERE,
 ) -> NewServiceClient:
     """Store a client with its first API key and, where it takes deliveries, a signing secret.
 
+    jwks: its public keys for `private_key_jwt`, if it has any; it may then go without a secret.
     Raises InvalidFieldsError.
     """
     check_service_client(
@@ -49,6 +54,7 @@ def create_service_client(
         scopes=sorted(set(scopes)),
         audience=audience or None,
         delivery_url=delivery_url,
+        jwks={} if jwks is None else check_jwks(jwks),
     )
     if delivery_url:
         client.set_delivery_secret(_new_delivery_secret())
@@ -57,9 +63,16 @@ def create_service_client(
             client.save(force_insert=True)
             data = {"client_id": client_id, "scopes": client.scopes}
             record_event(code="client_created", client=client, data=data, context=context)
-            return NewServiceClient(client, add_api_key(client, "first", None, None, context).text)
+            return NewServiceClient(client, _add_secret(client, context) if with_secret else "")
     except IntegrityError as error:
         raise InvalidFieldsError([_taken(error)]) from error
+
+
+def _add_secret(client: ServiceClient, context: RequestContext) -> str:
+    now = timezone.now()
+    new = add_api_key(client, KeyTerms("first", client.scopes), now=now)
+    tell_of_new_key(new.api_key, by=None, context=context, now=now)
+    return new.text
 
 
 def _new_delivery_secret() -> str:

@@ -12,7 +12,9 @@ from accounts.ids import public_id
 from accounts.models import EndReason, Outcome, RequestContext, SecurityEvent, SessionFamily, User
 from accounts.models.session_family import SessionFamilyQuerySet
 from accounts.models.user import new_session_salt
+from accounts.services.lock_person import lock_person
 from accounts.services.record_event import NOWHERE, actor_data, record_event
+from accounts.services.stop_email_changes import stop_email_changes
 from accounts.tokens.refresh import read_refresh_token
 from batchtokens_verifier.errors import TokenNotValid
 
@@ -59,14 +61,50 @@ def end_sessions(
 ) -> int:
     """End all these places, one event each, and return how many; a batch is all or nothing."""
     now = now or timezone.now()
-    data = {"reason": EndReason.REVOKED.value, "why": why, **actor_data(by)}
     ended = 0
-    while batch := list(families.not_ended().order_by("pk")[:BATCH]):
+    while True:
         with transaction.atomic(durable=True):
-            pks = [family.pk for family in batch]
-            ended += SessionFamily.objects.filter(pk__in=pks).end(reason=EndReason.REVOKED, now=now)
-            SecurityEvent.objects.bulk_create(_ended_events(batch, data, context, now))
-    return ended
+            batch = list(_locked(families)[:BATCH])
+            _end(batch, why=why, by=by, context=context, now=now)
+        ended += len(batch)
+        if len(batch) < BATCH:
+            return ended
+
+
+def end_places(
+    *,
+    families: SessionFamilyQuerySet,
+    why: str,
+    by: User | None = None,
+    context: RequestContext = NOWHERE,
+    now: datetime,
+) -> int:
+    """End all these places inside the caller's transaction: with what it changes, or not at all."""
+    places = list(_locked(families))
+    _end(places, why=why, by=by, context=context, now=now)
+    return len(places)
+
+
+def end_other_sessions(
+    *,
+    user: User,
+    keep: uuid.UUID | None,
+    why: str = "",
+    by: User | None = None,
+    context: RequestContext = NOWHERE,
+    now: datetime | None = None,
+) -> int:
+    """End all places of a person but one, and return how many; None keeps none.
+
+    Changes of address that were asked for end, too.
+    """
+    now = now or timezone.now()
+    with transaction.atomic(durable=True):
+        lock_person(user=user)
+        stop_email_changes(users=User.objects.filter(pk=user.pk), now=now)
+    families = SessionFamily.objects.filter(user=user)
+    others = families if keep is None else families.exclude(pk=keep)
+    return end_sessions(families=others, why=why, by=by or user, context=context, now=now)
 
 
 def sign_out_everywhere(
@@ -79,12 +117,14 @@ def sign_out_everywhere(
 ) -> int:
     """End all places of these people and all their browser sessions; return how many places.
 
+    Changes of address that were asked for end, too.
     One update ends the browser sessions, one event tells of it.
     """
     now = now or timezone.now()
     only = list(users[:2])
     with transaction.atomic(durable=True):
         people = users.update(session_salt=new_session_salt())
+        stop_email_changes(users=users, now=now)
         record_event(
             code="signed_out_everywhere",
             user=only[0] if len(only) == 1 else None,
@@ -94,6 +134,26 @@ def sign_out_everywhere(
         )
     families = SessionFamily.objects.filter(user__in=users)
     return end_sessions(families=families, why=why, by=by, context=context, now=now)
+
+
+def _locked(families: SessionFamilyQuerySet) -> SessionFamilyQuerySet:
+    """Read, and keep from others until commit, what is to be ended: each has one event."""
+    rows = families.not_ended().select_for_update(of=("self",), no_key=True)
+    return rows.order_by("pk")
+
+
+def _end(
+    places: Sequence[SessionFamily],
+    *,
+    why: str,
+    by: User | None,
+    context: RequestContext,
+    now: datetime,
+) -> None:
+    data = {"reason": EndReason.REVOKED.value, "why": why, **actor_data(by)}
+    pks = [place.pk for place in places]
+    SessionFamily.objects.filter(pk__in=pks).end(reason=EndReason.REVOKED, now=now)
+    SecurityEvent.objects.bulk_create(_ended_events(places, data, context, now))
 
 
 def _ended_events(

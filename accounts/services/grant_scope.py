@@ -1,6 +1,8 @@
-"""Decide what a person's tokens open (DESIGN 5.1)."""
+"""Decide what a person's tokens open."""
 
 from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db.models import Exists, Model, OuterRef
 
 from accounts.errors import InvalidScope
 from accounts.models import User
@@ -53,6 +55,43 @@ def keep_scope(*, user: User, granted: str) -> str:
     if not metas:
         return granted
     return format_scope(names - metas | allowed_meta_scopes(user=user, among=metas))
+
+
+def held_scopes(granted: frozenset[str]) -> dict[str, Exists]:
+    """Return annotations for rows of a `user`: whether each meta-scope is theirs still.
+
+    For the statement that reads the row anyway; `without_lost` reads them.
+    """
+    if settings.ENVIRONMENT == "development":
+        return {}
+    groups = Group.objects.filter(user=OuterRef("user"))
+    metas = enumerate(sorted(granted - USER_SCOPES.keys()))
+    return {f"holds_{number}": Exists(groups.filter(name=meta)) for number, meta in metas}
+
+
+def without_lost(granted: frozenset[str], row: Model) -> frozenset[str]:
+    """Take out the meta-scopes that the annotations of `held_scopes` say are lost."""
+    metas = enumerate(sorted(granted - USER_SCOPES.keys()))
+    return granted - {meta for number, meta in metas if not getattr(row, f"holds_{number}", True)}
+
+
+def narrow_scope(*, granted: str, asked: frozenset[str]) -> str:
+    """Narrow a session's scope for one access token (RFC 6749 section 6); all of it by default.
+
+    Raises InvalidScope for what the session was not granted, or has no longer.
+    """
+    if not asked:
+        return granted
+    if not asked <= parse_scope(granted):
+        raise InvalidScope(pointer="/scope")
+    return format_scope(asked)
+
+
+def askable_scopes(*, user: User) -> dict[str, str]:
+    """Return what a person may ask for when they sign in, name to description."""
+    metas = meta_scopes()
+    allowed = allowed_meta_scopes(user=user, among=frozenset(metas)) if metas else frozenset()
+    return USER_SCOPES | {name: metas[name] for name in sorted(allowed)}
 
 
 def allowed_meta_scopes(*, user: User, among: frozenset[str]) -> frozenset[str]:

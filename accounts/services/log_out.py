@@ -1,7 +1,6 @@
 """Sign somebody out of one place, by whichever token of it they still hold."""
 
-from accounts.ids import parse_public_id
-from accounts.models import RequestContext, SessionFamily, User
+from accounts.models import RequestContext, User
 from accounts.services.end_session import end_session, end_session_of_token
 from accounts.services.record_event import NOWHERE
 from accounts.tokens.access import Grant
@@ -16,8 +15,7 @@ def log_out(*, grant: Grant | None, refresh: str = "", context: RequestContext =
     """
     if refresh:
         end_session_of_token(token=refresh, context=context)
-    elif grant and grant.session_id and isinstance(grant.subject, User):
-        family_id = parse_public_id(grant.session_id, SessionFamily.public_prefix)
-        end_session(family_id=family_id, by=grant.subject, context=context)
+    elif grant and grant.family_id and isinstance(grant.subject, User):
+        end_session(family_id=grant.family_id, by=grant.subject, context=context)
     else:
         raise TokenNotValid("nothing to sign out of")

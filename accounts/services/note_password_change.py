@@ -1,12 +1,23 @@
-"""Follow a password's change up: tell the security log, and sign out who knew the old one."""
+"""Follow the change of somebody's password by staff up: tell both, end what the old one opened."""
 
-from accounts.models import RequestContext, SessionFamily, User
-from accounts.services.end_session import end_sessions
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import EmailKind, RequestContext, User
+from accounts.services.queue_email import queue_email
 from accounts.services.record_event import NOWHERE, actor_data, record_event
+from accounts.services.shut_out import shut_out
 
 
-def note_password_change(*, user: User, by: User, context: RequestContext = NOWHERE) -> None:
-    """Record a stored change and end the person's places; Django ends their browser sessions."""
-    record_event(code="password_changed", user=user, data=actor_data(by), context=context)
-    families = SessionFamily.objects.filter(user=user)
-    end_sessions(families=families, why="password_changed", by=by, context=context)
+def note_password_change(
+    *, user: User, by: User, context: RequestContext = NOWHERE, now: datetime | None = None
+) -> None:
+    """Record a stored change and end the person's places; the mail says not where staff sat."""
+    now = now or timezone.now()
+    with transaction.atomic(durable=True):
+        shut_out(user=user, by=by, why="password_changed", context=context, now=now)
+        data = actor_data(by)
+        record_event(code="password_changed", user=user, data=data, context=context, now=now)
+        queue_email(kind=EmailKind.PASSWORD_CHANGED, user=user)

@@ -1,4 +1,4 @@
-"""Write the security log (DESIGN, invariant I12).
+"""Write the security log.
 
 An event holds codes, public ids and digests; never a secret, a token or a password.
 """

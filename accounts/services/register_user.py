@@ -1,84 +1,81 @@
-"""Make an account for somebody who asks for one."""
+"""Make an account for somebody who asks for one, and tell nobody else whether there was one.
 
-from collections.abc import Callable
+What is true is told to the mailbox (docs/adr/0012).  Whoever has the name or the address, a request
+costs one hash, one insert that the database arbitrates, one look, one event and one message.
+"""
 
-from django.contrib.auth.password_validation import validate_password
+from datetime import datetime
+
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-from django.db import IntegrityError, transaction
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 
-from accounts.models import RequestContext, User
+from accounts.models import EmailKind, RequestContext, User
 from accounts.models.folded import fold, nfkc
-from accounts.models.user import EMAIL_MAX_LENGTH, USERNAME_MAX_LENGTH, validate_username
-from accounts.services.record_event import NOWHERE, record_event
+from accounts.models.user import USERNAME_MAX_LENGTH, validate_username
+from accounts.services.check_email import check_email
+from accounts.services.check_new_password import password_errors
+from accounts.services.list_field_errors import list_field_errors
+from accounts.services.queue_email import queue_email
+from accounts.services.record_event import NOWHERE, count_refusal, record_event
 from batchtokens_verifier.errors import FieldError, InvalidFieldsError
-
-# NIST SP 800-63B section 3.1.1.2: at least 8 characters, no rules of composition.
-PASSWORD_MIN_LENGTH = 8
-PASSWORD_MAX_LENGTH = 128
 
 
 def register_user(
-    *, username: str, email: str, password: str, context: RequestContext = NOWHERE
+    *,
+    username: str,
+    email: str,
+    password: str,
+    context: RequestContext = NOWHERE,
+    now: datetime | None = None,
 ) -> User:
-    """Check the names and the password, and store the person.
+    """Store the person, unless somebody has the name or the address; return who was asked for.
 
+    Only the mailbox learns whether the person returned was stored.
     Raises InvalidFieldsError, with every field that is wrong.
     """
+    now = now or timezone.now()
+    user = User(username=nfkc(username), email=email, date_joined=now)
     errors = [
         *_check_username(username),
-        *_check_email(email),
-        *_check_password(password, User(username=username, email=email)),
+        *check_email(email),
+        *password_errors(password=password, user=user),
     ]
     if errors:
         raise InvalidFieldsError(errors)
-    user = User(username=nfkc(username), email=email)
     user.set_password(password)
-    try:
-        with transaction.atomic(durable=True):
-            user.save(force_insert=True)
-            record_event(code="account_registered", user=user, context=context)
-    except IntegrityError as error:
-        raise InvalidFieldsError([_taken(user)]) from error
+    with transaction.atomic(durable=True):
+        _store(user, context, now)
     return user
+
+
+def _store(user: User, context: RequestContext, now: datetime) -> None:
+    User.objects.bulk_create([user], ignore_conflicts=True)
+    same = User.objects.filter(Q(username_folded=user.username) | Q(email_folded=user.email))
+    there = dict(same.values_list("pk", "email_folded"))
+    if user.pk in there:
+        record_event(code="account_registered", user=user, context=context, now=now)
+        queue_email(kind=EmailKind.VERIFY_EMAIL, user=user, context=context)
+    elif fold(user.email) in there.values():
+        _refuse("email_taken", context, now)
+        queue_email(kind=EmailKind.ALREADY_REGISTERED, address=user.email, context=context)
+    else:
+        _refuse("name_taken", context, now)
+        name = {"username": user.username}
+        queue_email(kind=EmailKind.NAME_NOT_FREE, address=user.email, data=name, context=context)
+
+
+def _refuse(reason: str, context: RequestContext, now: datetime) -> None:
+    count_refusal(code="registration_refused", reason=reason, context=context, now=now)
 
 
 def _check_username(username: str) -> list[FieldError]:
     if len(nfkc(username)) > USERNAME_MAX_LENGTH:
         detail = f"Use at most {USERNAME_MAX_LENGTH} characters."
         return [FieldError("/username", "max_length", detail)]
-    return _errors_of("/username", lambda: validate_username(username))
-
-
-def _check_email(email: str) -> list[FieldError]:
-    # Some characters fold to many: both forms must fit their columns.
-    if max(len(email), len(fold(email))) > EMAIL_MAX_LENGTH:
-        detail = f"Use at most {EMAIL_MAX_LENGTH} characters."
-        return [FieldError("/email", "max_length", detail)]
-    return _errors_of("/email", lambda: validate_email(email))
-
-
-def _check_password(password: str, user: User) -> list[FieldError]:
-    normal = nfkc(password)
-    if not PASSWORD_MIN_LENGTH <= len(normal) <= PASSWORD_MAX_LENGTH:
-        detail = f"Use {PASSWORD_MIN_LENGTH} to {PASSWORD_MAX_LENGTH} characters."
-        return [FieldError("/password", "length", detail)]
-    return _errors_of("/password", lambda: validate_password(normal, user))
-
-
-def _errors_of(pointer: str, check: Callable[[], None]) -> list[FieldError]:
     try:
-        check()
+        validate_username(username)
     except ValidationError as refusal:
-        return [
-            FieldError(pointer, error.code or "invalid", " ".join(error.messages))
-            for error in refusal.error_list
-        ]
+        return list_field_errors(refusal, pointer="/username")
     return []
-
-
-def _taken(user: User) -> FieldError:
-    """Name the member that collided; asked after the fact, as only the constraint decides."""
-    taken = User.objects.filter(username_folded=user.username).exists()
-    member = "username" if taken else "email"
-    return FieldError(f"/{member}", "taken", f"Another account has this {member}.")

@@ -3,6 +3,7 @@
 The wire format is append-only: a new claim is optional, last, and has a default.
 """
 
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,8 @@ from django.conf import settings
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import Token
 
-from accounts.models import ServiceClient, SessionFamily, User
+from accounts.ids import parse_public_id
+from accounts.models import Acr, ServiceClient, SessionFamily, User
 from accounts.scopes import format_scope
 from accounts.tokens.backend import KeyRingBackend
 from accounts.tokens.marks import epoch, new_jti, timestamps
@@ -39,6 +41,19 @@ class Grant:
     def sub(self) -> str:
         """Name the subject as tokens do: a person by id, a client by its name."""
         return self.subject.public_id if isinstance(self.subject, User) else self.client_id
+
+    @property
+    def family_id(self) -> uuid.UUID | None:
+        """The row of the session family behind the credential; None where there is none."""
+        return (
+            parse_public_id(self.session_id, SessionFamily.public_prefix)
+            if self.session_id
+            else None
+        )
+
+    def reaches(self, acr: str) -> bool:
+        """Say whether the credential's sign-in was as sure as this level ("": any), or surer."""
+        return acr in {"", self.acr} or self.acr == Acr.TWO_FACTORS
 
     @property
     def scope_text(self) -> str:
@@ -83,7 +98,10 @@ class AccessToken(Token):
     def for_client(
         cls, client: ServiceClient, *, scope: frozenset[str], now: datetime
     ) -> "AccessToken":
-        """Write the token that a service client gets for itself (RFC 6749 section 4.4)."""
+        """Write the token that a service client gets for itself (RFC 6749 section 4.4).
+
+        It names the API key that was shown for it, and opens nothing once that does not.
+        """
         token = cls()
         token.payload = {
             "iss": settings.ISSUER_URL,
@@ -93,6 +111,7 @@ class AccessToken(Token):
             **timestamps(now, now + settings.ACCESS_TOKEN_LIFETIME),
             "jti": new_jti(),
             "scope": format_scope(scope),
+            **({"key": client.shown_key} if client.shown_key else {}),
         }
         return token
 

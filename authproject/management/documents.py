@@ -8,6 +8,7 @@ from django.urls import get_resolver
 from accounts.errors import AccountsError
 from accounts.management.base import Exit, ProductCommand
 from authproject.env import VARIABLES, Variable
+from authproject.management.authentication_document import authentication_document
 from authproject.problems import PLAIN_CODES
 from batchtokens.errors import BatchtokensError
 from batchtokens_verifier.errors import ProblemError, VerificationError
@@ -91,5 +92,6 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/settings.md": settings_document,
     "docs/errors.md": errors_document,
     "docs/commands.md": commands_document,
+    "docs/authentication.md": lambda: authentication_document(NOTE),
     ".env.example": dotenv_example,
 }

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.scopes import SCOPES
+from accounts.tokens.client_keys import ASSERTION_ALGORITHMS
 from accounts.tokens.keyring import JWKS_MAX_AGE, current_key_ring
 from authproject.oauth.clients import METHODS
 from authproject.oauth.token import GRANTS
@@ -28,7 +29,9 @@ def authorization_server(request: HttpRequest) -> JsonResponse:
         "response_types_supported": [],
         "scopes_supported": list(SCOPES),
         "token_endpoint_auth_methods_supported": ["none", *METHODS],
+        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": list(METHODS),
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
     }
     return JsonResponse(document, headers=CACHED)
 

@@ -55,13 +55,14 @@ def _client_credentials(request: HttpRequest, form: Parameters) -> dict[str, Any
 
 
 def _refresh_token(request: HttpRequest, form: Parameters) -> dict[str, Any]:
-    """Rotate a refresh token; the scope stays that of the session (RFC 6749 sections 3.3 and 6)."""
+    """Rotate a refresh token; `scope` narrows this access token alone (RFC 6749 section 6)."""
     limit_tries(REFRESH, context=context_of(request))
     client_id = sending_client_id(request, form)
     try:
         pair = refresh_session(
             token=required(form, "refresh_token"),
             client_id=client_id,
+            scope=form.get("scope", ""),
             idempotency_key=idempotency_key(request),
             context=context_of(request),
         )

@@ -11,8 +11,9 @@ from django.conf import settings
 
 from accounts.models import ServiceClient, User
 from accounts.scopes import INTROSPECT, REDEEM, TOKEN_EXCHANGE
-from accounts.services.create_api_key import create_api_key, revoke_api_key
+from accounts.services.create_api_key import create_api_key
 from accounts.services.create_service_client import create_service_client
+from accounts.services.revoke_api_key import revoke_api_key
 from accounts.services.seed_users import (
     DEMO_PASSWORD,
     DEMO_USERNAME,
@@ -100,4 +101,4 @@ def ensure_client(
     client.save(update_fields=["scopes", "audience", "delivery_url", "is_active"])
     for api_key in client.api_keys.filter(name__in=KEY_NAMES, revoked_at=None):
         revoke_api_key(api_key=api_key)
-    return Credentials(client_id, create_api_key(client=client, name=KEY_NAMES[-1]).text)
+    return Credentials(client_id, create_api_key(owner=client, name=KEY_NAMES[-1]).text)

@@ -8,6 +8,7 @@ from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 
 from accounts.models import FIRST_PARTY, User
+from accounts.pages.browser import place_of
 from accounts.scopes import USER_SCOPES, meta_scopes
 from accounts.tokens.access import Grant
 from batchtokens_verifier.errors import ProblemError
@@ -21,13 +22,19 @@ class BrowserSession(SessionAuthentication):
         signed_in = super().authenticate(request)
         if signed_in is None:
             return None
-        user: User = signed_in[0]
-        return user, Grant(
-            subject=user,
+        place = place_of(request._request)  # noqa: SLF001 - as DRF's own authentication does
+        if place is None:
+            return None
+        return place.user, Grant(
+            subject=place.user,
             scope=frozenset({*USER_SCOPES, *meta_scopes()}),
             client_id=FIRST_PARTY,
             audience=settings.ISSUER_URL,
-            auth_time=user.last_login,
+            session_id=place.public_id,
+            # This browser's own: a sign-in elsewhere makes nothing fresh here.
+            auth_time=place.auth_time,
+            acr=place.acr,
+            amr=tuple(place.amr),
         )
 
 

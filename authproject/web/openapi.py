@@ -6,9 +6,9 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction
 from rest_framework import serializers
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import SAFE_METHODS, AllowAny
 
-from accounts.api.openapi import BearerScheme
+from accounts.api.openapi import ApiKeyScheme, BearerScheme
 from accounts.api.permissions import IsServiceClient, IsUser, ScopePermission
 from authproject.problems import PROBLEM_TYPE
 
@@ -33,6 +33,18 @@ class Problem(serializers.Serializer[Any]):
     redemption_id = serializers.CharField(
         required=False, help_text="With `slot_already_redeemed`: the redemption that has the slot."
     )
+    mfa_token = serializers.CharField(
+        required=False, help_text="With `mfa_required`: what auth/token/totp is called with."
+    )
+    expires_in = serializers.IntegerField(
+        required=False, help_text="With `mfa_required`: seconds that the token is good for."
+    )
+    acr_values = serializers.CharField(
+        required=False, help_text="With `insufficient_user_authentication`: the level wanted."
+    )
+    max_age = serializers.IntegerField(
+        required=False, help_text="With it, where age matters: seconds since the sign-in, at most."
+    )
 
 
 class ProblemSchema(AutoSchema):
@@ -43,10 +55,12 @@ class ProblemSchema(AutoSchema):
         return f"{super().get_description()}\n\n{needs_of(self.view.get_permissions())}".strip()
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        """Return the ways to authenticate; a person has only tokens."""
+        """Return the ways to authenticate; a person has tokens, and keys that only read."""
         ways: list[dict[str, list[str]]] = super().get_auth()
         if any(isinstance(p, IsUser) for p in self.view.get_permissions()):
-            return [way for way in ways if BearerScheme.name in way]
+            reading = self.method in SAFE_METHODS
+            personal = {BearerScheme.name, *([ApiKeyScheme.name] if reading else [])}
+            return [way for way in ways if personal & way.keys()]
         return ways
 
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:

@@ -75,6 +75,7 @@ def definition_of(kind: OperationType) -> dict[str, Any]:
         "max_live_mandates": kind.max_live_mandates,
         "max_total": Amount(total, kind.max_total_currency).as_json() if total else None,
         "max_authentication_age": kind.max_authentication_age,
+        "required_acr": kind.required_acr or None,
         "summary": kind.summary_template,
         "schema": kind.schema,
     }
@@ -109,7 +110,8 @@ class OperationTypeAdmin(ReadOnlyAdmin):
         ("meta_scope", "scope"),
         ("executor", "trigger_clients"),
         "consent",
-        ("max_lifetime_days", "max_live_mandates", "cap", "max_authentication_age"),
+        ("max_lifetime_days", "max_live_mandates", "cap"),
+        ("max_authentication_age", "required_acr"),
         "summary_template",
         "operation_schema",
         "created_at",

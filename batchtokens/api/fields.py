@@ -5,38 +5,13 @@ JSON's types are taken as they are: DRF would read 7 as "7", and "7" or 7.0 as 7
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import ProblemError
-
-
-class ClosedInput(serializers.Serializer[Any]):
-    """Refuses members that it does not know: a misspelt `occurrence` must not redeem another."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            unknown = [name for name in data if name not in self.fields]
-            if unknown:
-                refusal = serializers.ErrorDetail("There is no such member.", code="unknown")
-                raise serializers.ValidationError({name: [refusal] for name in unknown})
-        return super().to_internal_value(data)
-
-
-class ClosedInputSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # untyped there
-    """Says so in the API's description, which finds this class by its registration."""
-
-    target_class = ClosedInput
-    match_subclasses = True
-
-    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        members = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # noqa: SLF001 - as its own documentation does
-        return {**members, "additionalProperties": False}
 
 
 class NumberField(serializers.IntegerField):

@@ -8,13 +8,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.api.fields import TextField, TokenField
-from batchtokens.api.fields import (
-    AmountField,
-    ClosedInput,
-    NumberField,
-    ObjectField,
-)
+from accounts.api.fields import ClosedInput, TextField, TokenField
+from batchtokens.api.fields import AmountField, NumberField, ObjectField
 from batchtokens.models import (
     LedgerEntry,
     OperationToken,

@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Q
 
 from accounts import ids
-from accounts.models import ServiceClient
+from accounts.models import Acr, ServiceClient
 
 TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 
@@ -63,6 +63,13 @@ class OperationType(models.Model):
     max_total_currency = models.CharField(max_length=3, blank=True)
     max_authentication_age = models.PositiveIntegerField(
         null=True, blank=True, help_text="Seconds since the person last signed in; empty: any."
+    )
+    required_acr = models.CharField(
+        "required level",
+        max_length=10,
+        blank=True,
+        choices=[(Acr.ONE_FACTOR.value, "one factor"), (Acr.TWO_FACTORS.value, "two factors")],
+        help_text="How surely the person signed in; empty: any.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

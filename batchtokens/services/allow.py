@@ -23,10 +23,10 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
-from accounts.models import ServiceClient, User
+from accounts.errors import AuthenticationTooOld
+from accounts.models import Acr, ServiceClient, User
 from accounts.tokens.access import Grant
 from batchtokens.errors import (
-    AuthenticationTooOld,
     MandateLimitReached,
     MetaScopeMissing,
     OperationTypeUnknown,
@@ -89,18 +89,19 @@ def allow_operation(
     if trigger is not None and not kind.is_trigger:
         raise TriggerNotAllowed
     if kind.meta_scope not in grant.scope:
-        raise MetaScopeMissing(f"The scope {kind.meta_scope} is needed.")
+        raise MetaScopeMissing(kind.meta_scope)
     _check_authentication(kind, grant, at)
     earlier = OperationToken.objects.get(pk=kind.earlier) if kind.earlier else None
     return Allowance(user, kind, at, kind.live_mandates, kind.live_total, earlier)
 
 
 def _check_authentication(kind: OperationType, grant: Grant, at: dt.datetime) -> None:
-    if kind.max_authentication_age is None:
-        return
-    oldest = at - dt.timedelta(seconds=kind.max_authentication_age)
-    if grant.auth_time is None or grant.auth_time < oldest:
-        raise AuthenticationTooOld(kind.max_authentication_age)
+    """Compare when, and how surely, the person signed in with what the type wants (RFC 9470)."""
+    age = kind.max_authentication_age
+    oldest = at - dt.timedelta(seconds=age or 0)
+    stale = age is not None and (grant.auth_time is None or grant.auth_time < oldest)
+    if stale or not grant.reaches(kind.required_acr):
+        raise AuthenticationTooOld(age, kind.required_acr or Acr.ONE_FACTOR)
 
 
 def _types(

@@ -107,6 +107,11 @@ def check_template(template: str, schema: Mapping[str, Any]) -> None:
         )
 
 
+def member_names(schema: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names that the schema gives to members, at whatever depth."""
+    return frozenset(name for leaf in leaves(schema) for name in leaf.split("."))
+
+
 def check_against_schema(schema: Mapping[str, Any], operation: Mapping[str, Any]) -> None:
     """Raise InvalidOperation with the pointer of the first member that the schema refuses."""
     errors = _validator(json.dumps(schema, sort_keys=True)).iter_errors(dict(operation))

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts.models import ServiceClient
+from accounts.models import Acr, ServiceClient
 from accounts.scopes import REDEEM, SCOPES, TOKEN_EXCHANGE
 from batchtokens.errors import ConsentModeNotSupported, OperationTypeNotValid
 from batchtokens.models import ConsentMode, OperationToken, OperationType
@@ -32,6 +32,7 @@ OPTIONAL = frozenset(
         "max_live_mandates",
         "max_total",
         "max_authentication_age",
+        "required_acr",
     }
 )
 
@@ -88,6 +89,9 @@ def _check_options(definition: Mapping[str, Any]) -> None:
         value = definition.get(name, 1)
         if type(value) is not int or not 1 <= value <= most:
             raise OperationTypeNotValid(f"A whole number, 1 to {most}.", pointer=f"/{name}")
+    if definition.get("required_acr", Acr.ONE_FACTOR) not in list(Acr):
+        levels = " or ".join(Acr)
+        raise OperationTypeNotValid(f"One of {levels}.", pointer="/required_acr")
     triggers = definition.get("trigger_clients", [])
     if not isinstance(triggers, list) or not all(isinstance(name, str) for name in triggers):
         raise OperationTypeNotValid("A list of client names is needed.", pointer="/trigger_clients")
@@ -121,6 +125,7 @@ def _values(definition: Mapping[str, Any]) -> dict[str, Any]:
         "max_total_minor": cap.minor if cap else None,
         "max_total_currency": cap.currency if cap else "",
         "max_authentication_age": definition.get("max_authentication_age"),
+        "required_acr": definition.get("required_acr", ""),
     }
 
 

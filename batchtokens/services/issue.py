@@ -26,7 +26,7 @@ from batchtokens.models import (
     salted_digest,
 )
 from batchtokens.models.writing import insertion, write_together
-from batchtokens.services.check_operation_type import check_against_schema
+from batchtokens.services.check_operation_type import check_against_schema, member_names
 from batchtokens.services.digests import text_digest
 from batchtokens.services.summarise import summarise
 from batchtokens_verifier.canonical import (
@@ -130,7 +130,7 @@ def _capacity(limits: Constraints) -> int:
 
 
 def _check_operation(operation_type: OperationType, operation: object) -> dict[str, Any]:
-    checked = check_operation(operation)
+    checked = check_operation(operation, known=member_names(operation_type.schema))
     check_against_schema(operation_type.schema, checked)
     if checked["action"] != operation_type.scope:
         raise InvalidOperation("It is not the operation type's.", pointer="/action")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from batchtokens_verifier.errors import InvalidConstraints, member_pointer
+from batchtokens_verifier.errors import UNKNOWN_MEMBER, InvalidConstraints
 
 MAX_COUNT = 1_000_000
 
@@ -14,12 +14,11 @@ _Word = TypeVar("_Word", bound=StrEnum)
 def refuse_unknown(value: Mapping[Any, object], known: frozenset[str], pointer: str) -> None:
     """Refuse members that are not `known`: an unread constraint would not constrain.
 
-    Raises InvalidConstraints.
+    Their names are not repeated: what was sent in a name's place may be a secret.
+    Raises InvalidConstraints that points at the object.
     """
-    for name in value:
-        if name not in known:
-            unknown = member_pointer(pointer, name)
-            raise InvalidConstraints("There is no such member.", pointer=unknown)
+    if not known.issuperset(value):
+        raise InvalidConstraints(UNKNOWN_MEMBER, pointer=pointer)
 
 
 def parse_count(value: Mapping[str, object], name: str, pointer: str) -> int | None:

@@ -21,6 +21,17 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def fraction(text: str) -> float:
+    """Read a number from 0 to 1."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
+    return share
+
+
 class Command(ProductCommand):
     """The same seed makes the same people; those who are there already stay as they are."""
 
@@ -33,6 +44,13 @@ class Command(ProductCommand):
         parser.add_argument("--seed", type=natural, default=1, help="which ones (1)")
         parser.add_argument("--staff", type=natural, default=0, help="how many are staff (0)")
         parser.add_argument("--password-file", help="their password; absent: none can sign in")
+        parser.add_argument(
+            "--totp-fraction",
+            type=fraction,
+            default=0.0,
+            help="share that has an authenticator app, whose key follows from the name (0);"
+            " refused in production",
+        )
         parser.add_argument("--batch", type=natural, default=1000, help="rows a transaction (1000)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,6 +61,7 @@ class Command(ProductCommand):
             staff=options["staff"],
             password=read_password(options["password_file"]),
             batch=max(1, options["batch"]),
+            totp_fraction=options["totp_fraction"],
         )
         demo = settings.ENVIRONMENT == "development" and seed_demo_user()
         made, there = self._seed(plan)

@@ -2,16 +2,23 @@
 
 import stat
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import run_checks
 from django.core.checks.messages import WARNING
+from django.db import DatabaseError, InterfaceError
+from django.utils import timezone
 
 from accounts.management.base import Findings, ProductCommand
+from accounts.models import ApiKey, OutgoingEmail
+from accounts.services.warn_expiring_keys import WARN_BEFORE
 from authproject.observability.health import OK, readiness
 from authproject.production import refusals
+
+SENT_WITHIN = timedelta(minutes=15)
 
 
 class Command(ProductCommand):
@@ -56,6 +63,33 @@ def proxy() -> Iterator[str]:
         )
 
 
+def api_keys() -> Iterator[str]:
+    """Look for clients' keys that end soon: nobody is written to about them."""
+    expiring = ApiKey.objects.expiring(timezone.now(), within=WARN_BEFORE).filter(user=None)
+    try:
+        keys = list(expiring.select_related("client").order_by("expires_at"))
+    except (DatabaseError, InterfaceError):
+        return  # `services` says so
+    for key in keys:
+        yield f"The key {key.public_id} of {key.client} ends on {key.expires_at:%Y-%m-%d}."
+
+
+def mail() -> Iterator[str]:
+    """Look for e-mails that nobody sends, or that nobody takes."""
+    if settings.PRODUCTION and settings.DEFAULT_FROM_EMAIL.endswith("@localhost"):
+        yield "EMAIL_FROM is an address that no mail server takes mail from."
+    waiting = OutgoingEmail.objects.unsent().filter(created_at__lt=timezone.now() - SENT_WITHIN)
+    try:
+        count = waiting.count()
+    except (DatabaseError, InterfaceError):
+        return  # `services` says so
+    if count:
+        yield (
+            f"{count} e-mails have waited for more than {SENT_WITHIN.seconds // 60} minutes:"
+            " does manage.py run_worker run, and does EMAIL_URL's server answer?"
+        )
+
+
 def static_files() -> Iterator[str]:
     """Look for the collected static files."""
     if settings.PRODUCTION and not (settings.STATIC_ROOT / "staticfiles.json").exists():
@@ -84,6 +118,8 @@ CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "environment": environment,
     "services": services,
     "proxy": proxy,
+    "api_keys": api_keys,
+    "mail": mail,
     "static_files": static_files,
     "private_files": private_files,
     "django": django_checks,

@@ -1,23 +1,19 @@
 """Sign people out, and take API keys back, by who, where from and how old."""
 
-import argparse
-import ipaddress
-import re
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.core.management import CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts.errors import UnknownId
-from accounts.ids import parse_public_id
+from accounts.management.arguments import address, duration, name
 from accounts.management.base import NothingMatched, ProductCommand, UsageError
+from accounts.management.named import id_named, user_named
 from accounts.models import ApiKey, SessionFamily, SessionKind, User
 from accounts.models.session_family import SessionFamilyQuerySet
-from accounts.services.create_api_key import revoke_api_key
 from accounts.services.end_session import end_sessions, sign_out_everywhere
+from accounts.services.revoke_api_key import revoke_api_key
 
 API_KEY = "api-key"
 # A family's access and refresh tokens live and end with it.
@@ -26,36 +22,6 @@ KINDS = {
     "access": (SessionKind.MOBILE,),
     "refresh": (SessionKind.MOBILE,),
 }
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
-
-
-def duration(text: str) -> timedelta:
-    """Read `30d`, `12h`, `15m` or `90s`."""
-    match = _DURATION.fullmatch(text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text} is not a duration such as 30d, 12h or 15m")
-    length = timedelta(**{UNITS[match[2]]: int(match[1])})
-    try:
-        timezone.now() - length
-    except OverflowError:
-        raise argparse.ArgumentTypeError(f"{text} is before the calendar begins") from None
-    return length
-
-
-def name(text: str) -> str:
-    """Read a name or an id: an empty one, such as an unset variable's, would select everybody."""
-    if not text:
-        raise argparse.ArgumentTypeError("it is empty")
-    return text
-
-
-def address(text: str) -> str:
-    """Read an IP address."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is not an IP address") from None
 
 
 class Command(ProductCommand):
@@ -98,7 +64,7 @@ NARROWING = ("user", "family", "ip", "older_than", "inactive_for")
 
 
 class Selected(NamedTuple):
-    """What to do, to how many; browser sessions are there to be ended, but not to be counted."""
+    """What to do, to how many; who is to be signed out everywhere need not be signed in."""
 
     revoke: Callable[[], int]
     found: int
@@ -123,16 +89,20 @@ def _whole_people(options: dict[str, Any]) -> QuerySet[User] | None:
     if some or options["type"] != "session":
         return None
     everybody = User.objects.all()
-    return everybody if options["user"] is None else everybody.filter(pk=_user(options["user"]).pk)
+    return (
+        everybody
+        if options["user"] is None
+        else everybody.filter(pk=user_named(options["user"]).pk)
+    )
 
 
 def _families(options: dict[str, Any]) -> SessionFamilyQuerySet:
     now = timezone.now()
     found = SessionFamily.objects.not_ended().filter(kind__in=KINDS[options["type"]])
     if options["user"] is not None:
-        found = found.filter(user=_user(options["user"]))
+        found = found.filter(user=user_named(options["user"]))
     if options["family"] is not None:
-        found = found.filter(pk=_identifier(options["family"], SessionFamily.public_prefix))
+        found = found.filter(pk=id_named(options["family"], SessionFamily.public_prefix))
     if options["ip"] is not None:
         found = found.filter(address=options["ip"])
     if options["older_than"] is not None:
@@ -142,35 +112,22 @@ def _families(options: dict[str, Any]) -> SessionFamilyQuerySet:
     return found
 
 
-def _user(text: str) -> User:
-    named = User.objects.filter(username_folded=text)
-    if text.startswith(f"{User.public_prefix}_"):
-        named = User.objects.filter(pk=_identifier(text, User.public_prefix))
-    user = named.first()
-    if user is None:
-        raise NothingMatched(f"There is no user {text}.")
-    return user
-
-
-def _identifier(text: str, prefix: str) -> Any:
-    try:
-        return parse_public_id(text, prefix)
-    except UnknownId:
-        raise UsageError(f"{text} is not a {prefix}_ id.") from None
-
-
 def _api_keys(options: dict[str, Any]) -> Selected:
-    if any(options[option] is not None for option in ("user", "family", "ip")):
-        raise UsageError("API keys are selected with --all, --older-than or --inactive-for.")
+    if any(options[option] is not None for option in ("family", "ip")):
+        raise UsageError(
+            "API keys are selected with --all, --user, --older-than or --inactive-for."
+        )
     now = timezone.now()
-    found = ApiKey.objects.filter(revoked_at=None).select_related("client")
+    found = ApiKey.objects.unrevoked().select_related("client", "user")
+    if options["user"] is not None:
+        found = found.for_user(user_named(options["user"]))
     if options["older_than"] is not None:
         found = found.filter(created_at__lt=now - options["older_than"])
     if options["inactive_for"] is not None:
         found = found.unused_since(now - options["inactive_for"])
 
     def revoke() -> int:
-        return sum(revoke_api_key(api_key=api_key) for api_key in list(found))
+        return sum(revoke_api_key(api_key=key, why=options["reason"]) for key in list(found))
 
     count = found.count()
     return Selected(revoke, count, bool(count))

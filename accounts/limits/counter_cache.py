@@ -1,67 +1,15 @@
-"""How often somebody may try (RateLimit fields: draft-ietf-httpapi-ratelimit-headers).
+"""Counters of volume limits in the database: exact however many processes count at once."""
 
-django-ratelimit counts, in Redis or in `CounterCache`.  Called outside transactions: a refusal
-that is rolled back would not have been counted.
-"""
-
-import ipaddress
 import random
 import time
-from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
-from django_ratelimit.core import get_usage
 
-from accounts.errors import RateLimited
-from accounts.models import RateCounter, RequestContext
+from accounts.models import RateCounter
 
 FOR_EVER = 2**62  # seconds since the epoch
 SWEEP_EVERY = 200  # counters started, on average
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """So many tries of one kind, for each address.  window: seconds."""
-
-    name: str
-    tries: int
-    window: int
-
-
-SIGN_IN = Limit("sign-in", tries=10, window=60)
-REGISTER = Limit("register", tries=10, window=60)
-REFRESH = Limit("refresh", tries=120, window=60)
-
-
-def check_limit(limit: Limit, *, context: RequestContext) -> None:
-    """Count one try.
-
-    Raises RateLimited once there were too many.
-    """
-    if not settings.RATE_LIMITS:
-        return
-    rate = (limit.tries, limit.window)
-    usage = get_usage(context, group=limit.name, key=_caller, rate=rate, increment=True)
-    if usage and usage["should_limit"]:
-        raise RateLimited(
-            policy=limit.name,
-            limit=limit.tries,
-            window=limit.window,
-            retry_after=max(1, usage["time_left"]),
-            first=usage["count"] == limit.tries + 1,
-        )
-
-
-def _caller(group: str, context: RequestContext) -> str:
-    """Name whom a try counts for: an address, of IPv6 the /64 that one customer has."""
-    try:
-        address = ipaddress.ip_address(context.address)
-    except ValueError:
-        return ""
-    length = 32 if address.version == 4 else 64
-    return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
 
 
 class CounterCache(BaseCache):
