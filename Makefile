@@ -24,6 +24,11 @@ install: $(DEVELOPMENT) ## make .venv with all that tests and checks need
 test: $(DEVELOPMENT) ## run all tests, on SQLite and on a real PostgreSQL (ARGS="-k name")
 	@$(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m tests $(ARGS)
 
+.PHONY: faults
+faults: $(DEVELOPMENT) ## run what kills processes and races for rows, on a real PostgreSQL
+	@$(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m tests --database postgresql \
+	  -m "faults or race" tests $(ARGS)
+
 .PHONY: lint
 lint: $(DEVELOPMENT) ## check style, format, types and layers
 	$(BIN)/ruff check
