@@ -5,8 +5,11 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 from django.conf import settings
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.test import Client
 
 from accounts.tokens.keyring import forget_key_ring
+from tests import browsers
 
 POSTGRESQL = "django.db.backends.postgresql"
 
@@ -30,3 +33,23 @@ def _nothing_remembered() -> Iterator[None]:
     forget_key_ring()
     yield
     forget_key_ring()
+
+
+@pytest.fixture(autouse=True)
+def _browsers_have_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `Client.force_login` sign in as the sign-in page does."""
+    monkeypatch.setattr(Client, "force_login", browsers.force_login)
+
+
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect one entry for each password that is hashed, to store it or to compare."""
+    made: list[str] = []
+    encode = MD5PasswordHasher.encode
+
+    def counting(self: MD5PasswordHasher, password: str, salt: str) -> str:
+        made.append(salt)
+        return str(encode(self, password, salt))
+
+    monkeypatch.setattr(MD5PasswordHasher, "encode", counting)
+    return made

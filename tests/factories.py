@@ -1,26 +1,40 @@
 """People, machines and tokens for tests.  Alice owns, Bob is a peer, Charlie is outside."""
 
 import base64
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.utils import timezone
+from django_otp.oath import totp
 
 from accounts.crypto import secret_digest
-from accounts.models import ApiKey, ServiceClient, SessionFamily, SessionKind, User
+from accounts.models import (
+    ApiKey,
+    RecoveryCode,
+    ServiceClient,
+    SessionFamily,
+    SessionKind,
+    TotpDevice,
+    User,
+    acr_of,
+)
 from accounts.scopes import DEFAULT_SCOPE
 from accounts.services.create_service_client import NewServiceClient, create_service_client
 from accounts.services.rotate_signing_keys import ensure_signing_keys
+from accounts.services.spend_recovery_code import normalise, recovery_digests
 from accounts.tokens.marks import new_jti
 from accounts.tokens.pair import TokenPair, sign_pair
 
 PASSWORD = "a long enough passphrase"
+TOTP_KEY = b"12345678901234567890"  # RFC 6238, appendix B
+RECOVERY_CODE = "ABCD-EFGH-IJKL-MN23"
 
 
 def user(
-    username: str, *, email: str = "", may_ask_for: Collection[str] = (), **fields: bool
+    username: str, *, email: str = "", may_ask_for: Collection[str] = (), **fields: Any
 ) -> User:
     """Store a person whose password is PASSWORD, and let them ask for these meta-scopes."""
     address = email or f"{username}@example.org"
@@ -30,12 +44,12 @@ def user(
     return person
 
 
-def alice(*, may_ask_for: Collection[str] = ()) -> User:
-    return user("alice", may_ask_for=may_ask_for)
+def alice(**fields: Any) -> User:
+    return user("alice", **fields)
 
 
-def bob(*, may_ask_for: Collection[str] = ()) -> User:
-    return user("bob", may_ask_for=may_ask_for)
+def bob(**fields: Any) -> User:
+    return user("bob", **fields)
 
 
 def charlie() -> User:
@@ -44,6 +58,27 @@ def charlie() -> User:
 
 def staff(username: str = "staff") -> User:
     return user(username, is_staff=True, is_superuser=True)
+
+
+def totp_device(person: User) -> tuple[TotpDevice, Callable[..., str]]:
+    """Give a person an authenticator app; `code(steps)` is what it shows, so many steps from now.
+
+    No test opens twice with one step: `code()` may be used once in 30 s, `code(1)` after it.
+    """
+    device = TotpDevice(user=person, confirmed=True, confirmed_at=timezone.now())
+    device.set_key(TOTP_KEY)
+    device.save()
+
+    def code(steps: int = 0) -> str:
+        return f"{totp(TOTP_KEY, drift=steps):06}"
+
+    return device, code
+
+
+def recovery_code(person: User, code: str = RECOVERY_CODE) -> str:
+    """Give a person this recovery code; it opens only where there is an app, too."""
+    RecoveryCode.objects.create(user=person, digest=recovery_digests(person.pk, normalise(code))[0])
+    return code
 
 
 def service_client(
@@ -62,9 +97,14 @@ def service_client(
 
 
 def session_family(
-    person: User, *, scope: str = DEFAULT_SCOPE, audience: str | None = None
+    person: User,
+    *,
+    scope: str = DEFAULT_SCOPE,
+    audience: str | None = None,
+    ago: timedelta = timedelta(0),
+    amr: Sequence[str] = ("pwd",),
 ) -> tuple[SessionFamily, TokenPair]:
-    """Sign a person in without asking for their password or their groups."""
+    """Sign a person in, some time ago, without asking for their factors or their groups."""
     ensure_signing_keys()
     now, jti = timezone.now(), new_jti()
     family = SessionFamily.objects.create(
@@ -72,21 +112,19 @@ def session_family(
         kind=SessionKind.MOBILE,
         audience=audience or settings.ISSUER_URL,
         scope=scope,
-        auth_time=now,
-        acr="aal1",
-        amr=["pwd"],
-        created_at=now,
+        auth_time=now - ago,
+        acr=acr_of(list(amr)),
+        amr=list(amr),
+        created_at=now - ago,
         expires_at=now + timedelta(days=90),
         current_jti_digest=secret_digest(jti),
     )
     return family, sign_pair(family, refresh_jti=jti, refresh_issued_at=now, now=now)
 
 
-def access_token_for(
-    person: User, *, scope: str = DEFAULT_SCOPE, audience: str | None = None
-) -> str:
-    """Sign an access token for a person, in a session of its own."""
-    return session_family(person, scope=scope, audience=audience)[1].access
+def access_token_for(person: User, **how: Any) -> str:
+    """Sign an access token for a person, in a session of its own (see `session_family`)."""
+    return session_family(person, **how)[1].access
 
 
 def basic(client: ServiceClient, secret: str) -> dict[str, str]:

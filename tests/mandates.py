@@ -87,8 +87,8 @@ def constraints(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def subject_token(world: Savings, *, scope: str = f"{META_SCOPE} profile") -> str:
-    return factories.access_token_for(world.alice, scope=scope, audience=TRIGGER_AUDIENCE)
+def subject_token(world: Savings, *, scope: str = f"{META_SCOPE} profile", **how: Any) -> str:
+    return factories.access_token_for(world.alice, scope=scope, audience=TRIGGER_AUDIENCE, **how)
 
 
 def exchange_request(

@@ -82,7 +82,7 @@ def refusal(answer: Any) -> str:
     """Return the error code of a refusal in the form of RFC 6749 §5.2, whose other parts hold."""
     assert answer.status_code in {400, 401, 415}, answer.content
     stale = answer.json()["error"] == "insufficient_user_authentication"  # RFC 9470
-    further = {"acr_values", "max_age"} if stale else set()
+    further = {"acr_values"} | ({"max_age"} & answer.json().keys()) if stale else set()
     assert answer.json().keys() == {"error", "error_description"} | further
     assert answer.headers["Cache-Control"] == "no-store"
     assert (answer.status_code == 401) == (answer.json()["error"] == "invalid_client")

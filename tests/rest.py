@@ -39,9 +39,11 @@ class Caller:
         return self.client.post(path, {} if body is None else body, JSON, headers=sent)
 
 
-def person(user: User, *, scope: str = f"{mandates.META_SCOPE} profile account") -> Caller:
-    """Return a caller with an access token of a first-party app's."""
-    return Caller(factories.bearer(factories.access_token_for(user, scope=scope)))
+def person(
+    user: User, *, scope: str = f"{mandates.META_SCOPE} profile account", **how: Any
+) -> Caller:
+    """Return a caller with an access token of a first-party app's (see `session_family`)."""
+    return Caller(factories.bearer(factories.access_token_for(user, scope=scope, **how)))
 
 
 def machine(new: NewServiceClient) -> Caller:

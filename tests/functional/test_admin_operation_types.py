@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
@@ -51,6 +52,11 @@ class TestDefinition:
 
         shown = json.loads(page.context["form"].initial["definition"])
         assert create_operation_type(definition=shown) == world.kind
+
+    def test_shows_the_level_that_a_type_wants(self, world: mandates.Savings) -> None:
+        kind = create_operation_type(definition=mandates.savings_definition(required_acr="aal2"))
+
+        assert definition_of(kind)["required_acr"] == "aal2"
 
     def test_replaces_a_version_that_has_not_issued(
         self, staff: Client, world: mandates.Savings
@@ -158,7 +164,7 @@ class TestQueue:
         )
         run = QueuedRun.objects.get()
 
-        page = staff.get(f"{RUNS}{run.pk}/change/").content.decode()
+        page = staff.get(f"{RUNS}{quote(run.pk)}/change/").content.decode()
 
         assert run.webhook_id in page
         assert "sealed" not in page

@@ -4,11 +4,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import ApiKey, SecurityEvent, SessionFamily, User
+from accounts.models import (
+    ApiKey,
+    Authenticator,
+    EmailKind,
+    OutgoingEmail,
+    SecurityEvent,
+    SessionFamily,
+    User,
+)
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -56,13 +64,27 @@ def act(client: Client, model: str, action: str, row: Any) -> None:
 
 
 class TestSignIn:
+    @pytest.fixture(autouse=True)
+    def _in_development(self, settings: Any) -> None:
+        """Let staff in with their password alone; test_staff_second_factor.py has the rest."""
+        settings.STAFF_SHOW_SECOND_FACTOR = False
+
+    def test_looks_at_no_password_of_any_length(self, client: Client) -> None:
+        factories.staff()
+
+        assert sign_in(client, "staff", "\u0315\u0300" * 21_000) == 200
+        assert not Authenticator.objects.exists()
+
     def test_records_who_came_in(self, client: Client) -> None:
         root = factories.staff()
 
         assert sign_in(client, "STAFF") == 302
 
         assert client.get("/admin/").status_code == 200
-        assert events("signed_in") == [(root, {})]
+        place = SessionFamily.objects.get()
+        [(user, data)] = events("signed_in")
+        assert (user, data["session"], data["kind"]) == (root, place.public_id, "browser")
+        assert (place.amr, place.acr) == (["pwd"], "aal1")
 
     @pytest.mark.parametrize(
         ("username", "password", "reason"),
@@ -114,7 +136,9 @@ class TestPasswords:
         assert reset(client, alice) == 302
 
         assert events("password_changed") == [(alice, {"by": root.public_id})]
-        assert not SessionFamily.objects.not_ended().exists()
+        assert not SessionFamily.objects.not_ended().filter(user=alice).exists()
+        mail = OutgoingEmail.objects.get(kind=EmailKind.PASSWORD_CHANGED)
+        assert (mail.user, mail.data["address"]) == (alice, "")
 
     def test_notes_none_that_was_refused(self, client: Client, root: User) -> None:
         alice = factories.alice()
@@ -126,10 +150,24 @@ class TestPasswords:
     def test_notes_a_change_of_ones_own(self, client: Client, root: User) -> None:
         body = {f"new_{name}": text for name, text in NEW.items()}
 
+        other = Client()
+        other.force_login(root)
+
         client.post("/admin/password_change/", body | {"old_password": factories.PASSWORD})
 
-        assert events("password_changed") == [(root, {"by": root.public_id})]
+        assert events("password_changed") == [(root, {})]
         assert client.get("/admin/").status_code == 200
+        assert other.get("/admin/").status_code == 302
+        assert OutgoingEmail.objects.get(kind=EmailKind.PASSWORD_CHANGED).user == root
+
+    def test_counts_guesses_at_ones_own(self, client: Client, root: User) -> None:
+        body = {f"new_{name}": text for name, text in NEW.items()}
+
+        for _ in range(3):
+            client.post("/admin/password_change/", body | {"old_password": "mistyped"})
+
+        assert Authenticator.objects.get(user=root, kind="password").failures == 3
+        assert not events("password_changed")
 
 
 class TestSigningOut:
@@ -161,6 +199,14 @@ class TestSigningOut:
         assert data["by"] == root.public_id
 
 
+class TestGroups:
+    def test_names_who_changed_one(self, client: Client, root: User) -> None:
+        client.post(reverse("admin:auth_group_add"), {"name": "savers"})
+
+        data = {"group": "savers", "changed": ["name"], "by": root.public_id}
+        assert events("group_changed") == [(None, data)]
+
+
 class TestClerks:
     def test_give_nobody_rights(self, client: Client, clerk: User) -> None:
         alice = factories.alice()
@@ -181,6 +227,19 @@ class TestClerks:
 
         user.refresh_from_db()
         assert user.check_password(factories.PASSWORD)
+
+    def test_give_nobody_rights_by_a_group(self, client: Client, clerk: User) -> None:
+        """Not even their own group's members, such as themselves."""
+        group = Group.objects.create(name="clerks")
+        clerk.groups.add(group)
+        clerk.user_permissions.add(*Permission.objects.filter(content_type__model="group"))
+        every = [str(each.pk) for each in Permission.objects.all()]
+        page = reverse("admin:auth_group_change", args=[group.pk])
+
+        assert client.get(page).status_code == 200
+        assert client.post(page, {"name": "clerks", "permissions": every}).status_code == 403
+        assert client.get(reverse("admin:auth_group_add")).status_code == 403
+        assert not group.permissions.exists()
 
     def test_reset_the_passwords_of_others(self, client: Client, clerk: User) -> None:
         assert reset(client, factories.alice()) == 302

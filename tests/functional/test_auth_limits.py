@@ -13,13 +13,14 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 JSON = "application/json"
-LIMIT = Limit("tested", tries=3, window=60)
+LIMIT = Limit("tested", "RATE_LIMIT_TESTED")
 
 
 @pytest.fixture(autouse=True)
 def limits_on(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Turn the limits on, in a window that does not end during a test."""
     settings.RATE_LIMITS = True
+    settings.RATE_LIMIT_TESTED = ((3, 60),)
     monkeypatch.setattr("django_ratelimit.core.time", SimpleNamespace(time=lambda: 1.8e9))
 
 
@@ -48,7 +49,7 @@ def test_says_when_to_come_back(client: Client) -> None:
     wait = int(answer.headers["Retry-After"])
     assert 1 <= wait <= 60
     assert answer.headers["RateLimit"] == f'"sign-in";r=0;t={wait}'
-    assert answer.headers["RateLimit-Policy"] == '"sign-in";q=10;w=60'
+    assert '"sign-in";q=10;w=60' in answer.headers["RateLimit-Policy"].split(", ")
 
 
 def test_refuses_before_a_right_password_is_looked_at(client: Client) -> None:
@@ -72,11 +73,11 @@ def test_counts_forms_and_json_together(client: Client) -> None:
 
 
 def test_limits_registrations(client: Client) -> None:
-    assert tries(client, "/api/v1/auth/register", 11, {}) == [400] * 10 + [429]
+    assert tries(client, "/api/v1/auth/register", 6, {}) == [400] * 5 + [429]
 
 
-def test_limits_refreshes(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accounts.api.throttles.RefreshThrottle.limit", LIMIT)
+def test_limits_refreshes(client: Client, settings: Any) -> None:
+    settings.RATE_LIMIT_REFRESH = ((3, 60),)
 
     answers = tries(client, "/api/v1/auth/token/refresh", 4, {"refresh": "strange"})
 
@@ -84,13 +85,13 @@ def test_limits_refreshes(client: Client, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_lets_others_in(client: Client, settings: Any) -> None:
-    tries(client, "/api/v1/auth/register", 11, {})
+    tries(client, "/api/v1/auth/register", 6, {})
 
     assert tries(client, "/api/v1/auth/register", 1, {}, REMOTE_ADDR="192.0.2.9") == [400]
 
 
 def test_believes_no_header_about_the_address(client: Client) -> None:
-    for number in range(10):
+    for number in range(5):
         headers = {"X-Forwarded-For": f"192.0.2.{number}"}
         tries(client, "/api/v1/auth/register", 1, {}, headers=headers)
 
@@ -101,7 +102,7 @@ def test_records_the_first_refusal_of_a_window(client: Client) -> None:
     tries(client, "/api/v1/auth/register", 15, {})
 
     event = SecurityEvent.objects.get(code="rate_limited")
-    assert (event.data, event.count) == ({"reason": "register"}, 1)
+    assert (event.data, event.count) == ({"reason": "expensive"}, 1)
 
 
 def test_can_be_turned_off(client: Client, settings: Any) -> None:

@@ -1,6 +1,8 @@
 """After signing in, refreshing and being refused, no secret is in any row or log line."""
 
 import logging
+import re
+from base64 import b32encode
 
 import pytest
 from django.apps import apps
@@ -39,15 +41,36 @@ def everything_that_is_secret(client: Client) -> list[str]:
     return [factories.PASSWORD, "mistyped1", secret, secret[20:53], *tokens, *names]
 
 
+def secrets_of_the_second_step(client: Client) -> list[str]:
+    """Sign in with app and recovery code, and step up, rightly and wrongly."""
+    bob = factories.bob()
+    _, code = factories.totp_device(bob)
+    recovery = factories.recovery_code(bob)
+    body = {"username": "bob", "password": factories.PASSWORD}
+    mfa_token = client.post("/api/v1/auth/token", body, content_type=JSON).json()["mfa_token"]
+    url = "/api/v1/auth/token/totp"
+    for otp in ("MISTYPED-RECOVERY", recovery):
+        answer = client.post(url, {"mfa_token": mfa_token, "otp": otp}, content_type=JSON)
+    access = answer.json()["access"]
+    url = "/api/v1/auth/step-up"
+    for members in ({"password": "mistyped2"}, {"otp": "987654"}, {"otp": code()}):
+        client.post(url, members, content_type=JSON, headers=bearer(access))
+    key = factories.TOTP_KEY
+    written = [recovery, recovery.replace("-", ""), "MISTYPED-RECOVERY", "mistyped2"]
+    return [mfa_token, access, *written, key.decode(), b32encode(key).decode()]
+
+
 def test_no_secret_is_stored_or_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     ensure_signing_keys()
     factories.alice()
 
     with caplog.at_level(logging.DEBUG):
-        secrets = everything_that_is_secret(client)
+        secrets = [*everything_that_is_secret(client), *secrets_of_the_second_step(client)]
 
     stored, logged = rows(), caplog.text
-    assert "refresh_replayed" in stored
+    assert {"refresh_replayed", "recovery_code_used", "stepped_up"} <= set(
+        re.findall(r"\w+", stored)
+    )
     for secret in secrets:
         signature = secret.rpartition(".")[2]
         assert signature not in stored

@@ -104,7 +104,6 @@ def test_points_at_a_bad_page_size(alice: Caller, operation: str, size: str) -> 
         ("status", "active,held"),
         ("status", "1"),
         ("type", "x" * 100),
-        ("stauts", "held"),
     ],
 )
 def test_points_at_a_bad_filter(alice: Caller, name: str, value: str) -> None:
@@ -112,6 +111,13 @@ def test_points_at_a_bad_filter(alice: Caller, name: str, value: str) -> None:
 
     assert code_of(answer) == (400, "invalid")
     assert pointers_of(answer) == [f"/{name}"]
+
+
+def test_refuses_a_filter_that_it_does_not_know(alice: Caller) -> None:
+    answer = alice.get(OPERATIONS, stauts="held")
+
+    assert code_of(answer) == (400, "invalid")
+    assert pointers_of(answer) == [""]
 
 
 @pytest.mark.parametrize("query", ["status=%00", "type=a%00", "page_size=%00", "cursor=%00"])

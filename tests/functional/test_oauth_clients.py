@@ -173,7 +173,7 @@ def test_counts_refusals_in_one_row(url: str, gateway: NewServiceClient) -> None
 
 
 def test_opens_no_more_than_the_key(gateway: NewServiceClient) -> None:
-    narrow = create_api_key(client=gateway.client, name="narrow", scopes=[])
+    narrow = create_api_key(owner=gateway.client, name="narrow", scopes=[])
 
     answer = ask(TOKEN_URL, pair(gateway) | {"client_secret": narrow.text})
 

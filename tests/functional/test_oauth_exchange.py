@@ -90,6 +90,7 @@ def test_sells_one_token_of_each_type(world: mandates.Savings) -> None:
     definition = mandates.savings_definition(**OTHER_TYPE)
     definition["schema"]["properties"]["action"] = {"const": "savings.transfer"}
     create_operation_type(definition=definition)
+    world.alice.groups.create(name="trigger_transfers")
     token = mandates.subject_token(world, scope=f"{mandates.META_SCOPE} trigger_transfers")
     operation = {**mandates.OPERATION, "action": "savings.transfer"}
     text = details(type="savings.transfer", operation=operation)

@@ -9,6 +9,7 @@ from accounts.models import ServiceClient, SessionFamily, User
 from accounts.services.create_api_key import create_api_key
 from accounts.services.create_service_client import NewServiceClient
 from accounts.services.rotate_signing_keys import ensure_signing_keys
+from accounts.services.step_up import step_up
 from batchtokens.services.create_operation_type import (
     create_operation_type,
     switch_operation_type,
@@ -116,7 +117,7 @@ def test_refuses_a_client_without_the_scope(world: mandates.Savings, narrowed: s
     if narrowed == "client":
         ServiceClient.objects.filter(pk=trigger.client.pk).update(scopes=["introspect"])
     else:
-        key = create_api_key(client=trigger.client, name="narrow", scopes=[])
+        key = create_api_key(owner=trigger.client, name="narrow", scopes=[])
         trigger = NewServiceClient(trigger.client, key.text)
 
     answer = send(exchange_form(mandates.exchange_request(world)), by=trigger)
@@ -132,9 +133,44 @@ def test_refuses_a_type_that_is_switched_off(world: mandates.Savings) -> None:
 
 def test_asks_for_a_fresh_sign_in(world: mandates.Savings) -> None:
     create_operation_type(definition=mandates.savings_definition(max_authentication_age=60))
-    token = mandates.subject_token(world)
-    SessionFamily.objects.update(auth_time=datetime.now(UTC) - timedelta(seconds=61))
+    token = mandates.subject_token(world, ago=timedelta(seconds=61))
 
     answer = buy(world, token)
     assert refusal(answer) == "insufficient_user_authentication"
     assert (answer.json()["acr_values"], answer.json()["max_age"]) == ("aal1", 60)
+
+
+def test_asks_for_a_second_factor(world: mandates.Savings) -> None:
+    create_operation_type(definition=mandates.savings_definition(required_acr="aal2"))
+
+    answer = buy(world)
+
+    assert refusal(answer) == "insufficient_user_authentication"
+    assert answer.status_code == 400
+    assert answer.json()["acr_values"] == "aal2"
+    stepped_up = mandates.subject_token(world, amr=["pwd", "otp", "mfa"])
+    assert buy(world, stepped_up).status_code == 200
+
+
+def test_asks_for_a_recent_second_factor(world: mandates.Savings) -> None:
+    wanted = {"required_acr": "aal2", "max_authentication_age": 60}
+    create_operation_type(definition=mandates.savings_definition(**wanted))
+    token = mandates.subject_token(world, amr=["pwd", "otp", "mfa"], ago=timedelta(seconds=61))
+
+    answer = buy(world, token)
+
+    assert refusal(answer) == "insufficient_user_authentication"
+    assert (answer.json()["acr_values"], answer.json()["max_age"]) == ("aal2", 60)
+
+
+def test_takes_the_token_that_a_step_up_gives(world: mandates.Savings) -> None:
+    wanted = {"required_acr": "aal2", "max_authentication_age": 60}
+    create_operation_type(definition=mandates.savings_definition(**wanted))
+    _, code = factories.totp_device(world.alice)
+    how = {"scope": f"{mandates.META_SCOPE} profile", "audience": mandates.TRIGGER_AUDIENCE}
+    _, pair = factories.session_family(world.alice, ago=timedelta(hours=1), **how)
+
+    stepped_up = step_up(grant=None, refresh=pair.refresh, otp=code())
+
+    assert refusal(buy(world, pair.access)) == "insufficient_user_authentication"
+    assert buy(world, stepped_up.access).status_code == 200

@@ -103,7 +103,7 @@ def test_hides_access_tokens_from_others(world: mandates.Savings, narrowed: str)
     asker = factories.service_client("asker", scopes=scopes)
     if narrowed == "key":
         asker = NewServiceClient(
-            asker.client, create_api_key(client=asker.client, name="narrow", scopes=[]).text
+            asker.client, create_api_key(owner=asker.client, name="narrow", scopes=[]).text
         )
 
     assert inactive(mandates.subject_token(world), asker)

@@ -33,10 +33,12 @@ def test_describes_the_server(client: Client, settings: Any) -> None:
     assert document["jwks_uri"] == f"{settings.ISSUER_URL}{JWKS}"
     assert "password" not in document["grant_types_supported"]
     assert document["response_types_supported"] == []
-    assert document["introspection_endpoint_auth_methods_supported"] == [
-        "client_secret_basic",
-        "client_secret_post",
-    ]
+    methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+    assert document["introspection_endpoint_auth_methods_supported"] == methods
+    assert document["token_endpoint_auth_methods_supported"] == ["none", *methods]
+    for endpoint in ("token", "introspection"):  # RFC 8414: required beside private_key_jwt
+        algorithms = document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
+        assert algorithms == ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"]
 
 
 def test_names_addresses_that_exist(client: Client, settings: Any) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from django.utils.timezone import now
 
-from accounts.limits import Limit
 from accounts.models import EndReason, SecurityEvent, SessionFamily, User
 from accounts.services.create_service_client import NewServiceClient
 from accounts.services.verify_access_token import verify_access_token
@@ -95,11 +94,9 @@ def test_refuses_other_tokens(kind: str) -> None:
     assert refusal(refresh(tokens[kind])) == "invalid_grant"
 
 
-def test_records_that_somebody_refreshes_too_often(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_records_that_somebody_refreshes_too_often(settings: Any) -> None:
     settings.RATE_LIMITS = True
-    monkeypatch.setattr("authproject.oauth.token.REFRESH", Limit("refresh", tries=1, window=3600))
+    settings.RATE_LIMIT_REFRESH = ((1, 3600),)
 
     answers = [refresh("noise").status_code for _ in range(4)]
 

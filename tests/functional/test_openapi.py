@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,7 +54,7 @@ def test_is_generated_and_valid_without_a_warning(tmp_path: Any) -> None:
 
 def test_names_every_address_of_the_api(document: dict[str, Any]) -> None:
     views = {
-        f"/{pattern.pattern}".replace("<", "{").replace(">", "}")
+        re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", f"/{pattern.pattern}")
         for included in get_resolver().url_patterns
         for pattern in getattr(included, "url_patterns", [])
         if isinstance(pattern, URLPattern) and str(pattern.pattern).startswith("api/v1/")
@@ -82,7 +83,10 @@ def test_says_what_each_operation_needs(operations: list[dict[str, Any]]) -> Non
 @pytest.mark.parametrize(
     ("operation", "schemes", "scope"),
     [
-        ("me_retrieve", {"bearer"}, "profile"),
+        ("me_retrieve", {"bearer", "apiKey"}, "profile"),
+        ("me_api_keys_list", {"bearer", "apiKey"}, "account"),
+        ("me_api_keys_create", {"bearer"}, "account"),
+        ("me_api_keys_destroy", {"bearer"}, "account"),
         ("queue_create", {"bearer", "client", "apiKey"}, "token_exchange"),
         ("redemptions_create", {"bearer", "client", "apiKey"}, "redeem"),
     ],
@@ -124,11 +128,12 @@ def test_describes_the_idempotency_key(operations: list[dict[str, Any]]) -> None
 
 
 def test_describes_pages(document: dict[str, Any], operations: list[dict[str, Any]]) -> None:
-    lists = [o for o in operations if o["operationId"].endswith("_list")]
+    parameters = {o["operationId"]: o.get("parameters", []) for o in operations}
+    lists = [ps for ps in parameters.values() if any(p["name"] == "cursor" for p in ps)]
 
-    assert len(lists) == 3
-    for operation in lists:
-        sizes = [p["schema"] for p in operation["parameters"] if p["name"] == "page_size"]
+    assert len(lists) >= 4
+    for each in lists:
+        sizes = [p["schema"] for p in each if p["name"] == "page_size"]
         assert [(size["minimum"], size["maximum"]) for size in sizes] == [(1, 100)]
     page = document["components"]["schemas"]["PaginatedOperationOutputList"]
     assert page["properties"].keys() == {"next", "previous", "results"}

@@ -100,6 +100,17 @@ class TestCreate:
         assert code_of(answer) == (401, "insufficient_user_authentication")
         assert "max_age=" in answer.headers["WWW-Authenticate"]
 
+    def test_refuses_one_factor_where_the_type_wants_two(self) -> None:
+        alice = mandates.savings(required_acr="aal2").alice
+
+        answer = person(alice).post(OPERATIONS, operation_body())
+
+        assert code_of(answer) == (401, "insufficient_user_authentication")
+        challenge = answer.headers["WWW-Authenticate"]
+        assert 'error="insufficient_user_authentication", acr_values="aal2"' in challenge
+        assert "max_age" not in challenge
+        ask(person(alice, amr=["pwd", "otp", "mfa"]))
+
     def test_stops_at_the_cap_of_live_mandates(self) -> None:
         alice = person(mandates.savings(max_live_mandates=1).alice)
         ask(alice)

@@ -20,6 +20,8 @@ from schemathesis.specs.openapi.checks import (
 from authproject.wsgi import application
 from batchtokens.services.issue import Issued
 from tests import mandates
+from tests.federation import configure
+from tests.identity_providers import GITHUB_ENTRY
 from tests.rest import Caller, redeem
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -53,10 +55,20 @@ def callers(alice: Caller, trigger: Caller, executor: Caller) -> Mapping[str, Ca
 
 
 @pytest.fixture
-def ids(world: mandates.Savings, executor: Caller, issued: Issued) -> Mapping[str, str]:
+def provider(settings: Any) -> str:
+    """Return the name of a provider that is spoken to only by who comes back from it."""
+    configure(settings, GITHUB_ENTRY)
+    return "github"
+
+
+@pytest.fixture
+def ids(
+    world: mandates.Savings, executor: Caller, issued: Issued, provider: str
+) -> Mapping[str, str]:
     """Return ids that exist, by the name of their place in a path."""
     redemption = redeem(executor, issued, "first").json()["redemption_id"]
-    return {"public_id": issued.row.public_id, "redemption_id": redemption}
+    ids = {"public_id": issued.row.public_id, "redemption_id": redemption}
+    return ids | {"provider": provider, "name": provider}
 
 
 schema = schemathesis.pytest.from_fixture("document")

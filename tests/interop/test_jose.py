@@ -1,30 +1,19 @@
 """npm's jose verifies our tokens, in a Node.js process of its own."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 
 from batchtokens_verifier.jws import Purpose
 from tests.interop.samples import Sample, old_and_new, refused, signed
 
-HERE = Path(__file__).parent
-INSTALL = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
-
 
 @pytest.fixture(scope="session")
-def script() -> Path:
-    """Install jose beside a copy of the script; a machine without Node.js fails the test."""
-    folder: Path = settings.DATA_DIR / "interop"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "verify.mjs"):
-        shutil.copy(HERE / name, folder)
-    run(["npm", *INSTALL, "--prefer-offline"], folder)
-    return folder / "verify.mjs"
+def script(scripts: Path) -> Path:
+    return scripts / "verify.mjs"
 
 
 def run(command: Sequence[str], folder: Path, *, text: str = "") -> str:

@@ -7,9 +7,11 @@ from django.utils import timezone
 
 from accounts.errors import InvalidClient, InvalidScope
 from accounts.models import ApiKey, SecurityEvent, ServiceClient
-from accounts.services.authenticate_client import authenticate_api_key, authenticate_client
-from accounts.services.create_api_key import create_api_key, revoke_api_key
+from accounts.services.authenticate_api_key import authenticate_api_key
+from accounts.services.authenticate_client import authenticate_client
+from accounts.services.create_api_key import create_api_key
 from accounts.services.create_service_client import NewServiceClient
+from accounts.services.revoke_api_key import revoke_api_key
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +82,7 @@ def test_refuses_a_revoked_key(gateway: NewServiceClient) -> None:
 @pytest.mark.parametrize(("offset", "opens"), [(-SECOND, True), (SECOND * 0, False)])
 def test_refuses_an_expired_key(gateway: NewServiceClient, offset: timedelta, opens: bool) -> None:
     expires_at = timezone.now() + timedelta(days=1)
-    new = create_api_key(client=gateway.client, name="daily", expires_at=expires_at)
+    new = create_api_key(owner=gateway.client, name="daily", expires_at=expires_at)
     now = expires_at + offset
 
     try:
@@ -93,7 +95,7 @@ def test_refuses_an_expired_key(gateway: NewServiceClient, offset: timedelta, op
 
 
 def test_narrows_a_client_to_its_key(gateway: NewServiceClient) -> None:
-    new = create_api_key(client=gateway.client, name="reader", scopes=["introspect"])
+    new = create_api_key(owner=gateway.client, name="reader", scopes=["introspect"])
 
     assert authenticate(new.text).granted_scopes == {"introspect"}
 
@@ -106,7 +108,7 @@ def test_narrows_a_key_to_its_client(gateway: NewServiceClient) -> None:
 
 def test_gives_no_key_more_than_its_client(gateway: NewServiceClient) -> None:
     with pytest.raises(InvalidScope):
-        create_api_key(client=gateway.client, name="greedy", scopes=["token_exchange"])
+        create_api_key(owner=gateway.client, name="greedy", scopes=["token_exchange"])
 
 
 def test_notes_a_use_once_a_minute(gateway: NewServiceClient) -> None:

@@ -30,6 +30,17 @@ def test_verify_needs_one(client: Client, family: tuple[SessionFamily, str, str]
     assert answer.status_code == 200
 
 
+def test_verify_of_a_meta_scope_needs_one(client: Client) -> None:
+    """Whether it is its person's still is asked in the same statement."""
+    alice = factories.alice(may_ask_for=["savings"])
+    access = factories.access_token_for(alice, scope="profile savings")
+
+    with budget(1):
+        answer = client.post("/api/v1/auth/token/verify", {"token": access}, content_type=JSON)
+
+    assert answer.json()["scope"] == "profile savings"
+
+
 def test_me_needs_one(client: Client, family: tuple[SessionFamily, str, str]) -> None:
     with budget(1):
         answer = client.get("/api/v1/me", headers=factories.bearer(family[1]))

@@ -233,7 +233,8 @@ class TestRevokeTokens:
         [
             (["--all"], Exit.USAGE),
             (["--yes"], Exit.USAGE),
-            (["--all", "--type=api-key", "--user=alice"], Exit.USAGE),
+            (["--all", "--type=api-key", "--ip=192.0.2.7"], Exit.USAGE),
+            (["--type=api-key", "--user=alice", "--yes"], Exit.NOTHING_MATCHED),
             (["--family=ses_1", "--yes"], Exit.USAGE),
             (["--user=nobody", "--yes"], Exit.NOTHING_MATCHED),
             (["--ip=192.0.2.8", "--yes"], Exit.NOTHING_MATCHED),

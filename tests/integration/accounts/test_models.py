@@ -7,7 +7,15 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.models import ApiKey, SecurityEvent, ServiceClient, SessionFamily, SigningKey, User
+from accounts.models import (
+    ApiKey,
+    SecurityEvent,
+    ServiceClient,
+    SessionFamily,
+    SessionKind,
+    SigningKey,
+    User,
+)
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from tests import factories
 
@@ -52,6 +60,24 @@ def test_session_families_are_whole() -> None:
     assert refuses(rows, end_reason="logout")
     assert refuses(rows, reissues=11)
     assert refuses(rows, current_jti_digest="")
+
+
+@pytest.mark.parametrize("kind", list(SessionKind))
+@pytest.mark.parametrize("unused_for", [timedelta(minutes=59, seconds=59), timedelta(hours=1)])
+@pytest.mark.parametrize("left", [timedelta(0), timedelta(seconds=1)])
+def test_a_row_and_a_query_agree_on_what_is_live(
+    kind: SessionKind, unused_for: timedelta, left: timedelta
+) -> None:
+    family, _ = factories.session_family(factories.alice())
+    now = family.expires_at - left
+    family.kind, family.last_used_at = kind, now - unused_for
+    family.save()
+
+    in_query = SessionFamily.objects.live(now).exists()
+
+    assert family.is_live(now) == in_query
+    awake = kind == SessionKind.MOBILE or unused_for < timedelta(hours=1)
+    assert in_query == (bool(left) and awake)
 
 
 def test_service_clients_are_whole() -> None:

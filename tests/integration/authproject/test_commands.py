@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from accounts.management.base import (
     Findings,
@@ -18,6 +20,7 @@ from accounts.management.base import (
     Stop,
     UsageError,
 )
+from accounts.models import EmailKind, OutgoingEmail
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens_verifier.errors import OperationHeld
 from tests.servers import database_url, environment, manage
@@ -125,3 +128,15 @@ def test_doctor_is_content_with_keys() -> None:
     with pytest.raises(Findings):
         call_command("doctor", format="json", stdout=out)
     assert "services" not in {row["id"] for row in json.loads(out.getvalue())}
+
+
+@pytest.mark.parametrize(("minutes", "found"), [(14, False), (16, True)])
+def test_doctor_tells_that_nobody_sends_mail(minutes: int, found: bool) -> None:
+    queued_at = timezone.now() - timedelta(minutes=minutes)
+    OutgoingEmail.objects.create(
+        kind=EmailKind.NAME_NOT_FREE, address="alice@example.org", created_at=queued_at
+    )
+    out = StringIO()
+    with pytest.raises(Findings):
+        call_command("doctor", format="json", stdout=out)
+    assert ("mail" in {row["id"] for row in json.loads(out.getvalue())}) == found

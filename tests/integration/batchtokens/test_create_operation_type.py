@@ -54,10 +54,20 @@ def test_a_version_that_has_not_issued_is_corrected_in_place() -> None:
     assert (kind.version, kind.max_lifetime_days) == (1, 30)
 
 
+@pytest.mark.parametrize("level", ["aal1", "aal2"])
+def test_a_type_may_want_a_level(level: str) -> None:
+    kind = create_operation_type(definition=mandates.savings_definition(required_acr=level))
+
+    assert kind.required_acr == level
+
+
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
         (lambda d: d.pop("schema"), "/schema"),
+        (lambda d: d.update(required_acr="aal3"), "/required_acr"),
+        (lambda d: d.update(required_acr=""), "/required_acr"),
+        (lambda d: d.update(required_acr=["aal2"]), "/required_acr"),
         (lambda d: d.update(surprise=1), "/surprise"),
         (lambda d: d.update(name="Not A Name"), "/name"),
         (lambda d: d.update(name=7), "/name"),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from accounts.checks import (
+    check_browser_sessions,
     check_key_ring_ttl,
     check_lifetimes,
     check_password_hasher,
@@ -42,3 +43,18 @@ def test_warn_of_a_long_lived_ring(settings: Any, seconds: int, found: int) -> N
     settings.KEY_RING_TTL = timedelta(seconds=seconds)
 
     assert len(check_key_ring_ttl()) == found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"SESSION_ENGINE": "django.contrib.sessions.backends.db"},
+        {"MIDDLEWARE": ["django.contrib.auth.middleware.AuthenticationMiddleware"]},
+    ],
+)
+def test_want_browsers_bound_to_places(settings: Any, change: dict[str, Any]) -> None:
+    assert check_browser_sessions() == []
+
+    for name, value in change.items():
+        setattr(settings, name, value)
+    assert [error.id for error in check_browser_sessions()] == ["accounts.E005"]

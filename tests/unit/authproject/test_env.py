@@ -39,6 +39,20 @@ def test_names_the_variable_whose_file_is_no_text(tmp_path: Path) -> None:
         env.text("SECRET_KEY")
 
 
+def test_reads_the_name_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "list").touch()
+    for name in ("list", str(tmp_path / "list")):
+        env = Environment({"BREACHED_PASSWORDS_FILE": name})
+        assert env.file("BREACHED_PASSWORDS_FILE", below=tmp_path) == tmp_path / "list"
+    assert Environment({}).file("BREACHED_PASSWORDS_FILE", below=tmp_path) is None
+
+
+def test_names_the_variable_that_names_no_file(tmp_path: Path) -> None:
+    env = Environment({"BREACHED_PASSWORDS_FILE": "absent"})
+    with pytest.raises(ImproperlyConfigured, match="BREACHED_PASSWORDS_FILE"):
+        env.file("BREACHED_PASSWORDS_FILE", below=tmp_path)
+
+
 @pytest.mark.parametrize(("word", "value"), [("on", True), ("TRUE", True), ("0", False)])
 def test_reads_flags(word: str, value: bool) -> None:
     assert Environment({"DEBUG": word}).flag("DEBUG") is value

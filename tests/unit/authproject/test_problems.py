@@ -10,9 +10,14 @@ from django.http import Http404, HttpResponse
 from django.test import RequestFactory
 from rest_framework import exceptions as drf
 
-from accounts.errors import InsufficientScope, InvalidClient, InvalidCredentials, RateLimited
+from accounts.errors import (
+    AuthenticationTooOld,
+    InsufficientScope,
+    InvalidClient,
+    InvalidCredentials,
+    RateLimited,
+)
 from authproject.problems import problem_of, respond, server_error
-from batchtokens.errors import AuthenticationTooOld
 from batchtokens_verifier.errors import (
     InvalidConstraints,
     InvalidOperation,

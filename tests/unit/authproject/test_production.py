@@ -18,6 +18,7 @@ SAFE = Deployment(
     allowed_hosts=["auth.example.com"],
     database_engine="django.db.backends.postgresql",
     allow_sqlite=False,
+    email_backend="django.core.mail.backends.smtp.EmailBackend",
 )
 
 
@@ -42,6 +43,7 @@ def test_starts_with_safe_settings() -> None:
         ({"allowed_hosts": []}, "ALLOWED_HOSTS"),
         ({"allowed_hosts": ["auth.example.com", "*"]}, "ALLOWED_HOSTS"),
         ({"database_engine": "django.db.backends.sqlite3"}, "ALLOW_SQLITE"),
+        ({"email_backend": "django.core.mail.backends.console.EmailBackend"}, "EMAIL_URL"),
     ],
 )
 def test_refuses_each_unsafe_setting_by_name(change: dict[str, Any], named: str) -> None:

@@ -1,7 +1,7 @@
 """Canonical JSON, digests and the closed form of an operation."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -76,19 +76,25 @@ def test_operation_is_accepted_as_it_is(vector: dict[str, Any]) -> None:
     assert check_operation(vector["value"]) == vector["value"]
 
 
-def refused_at(value: object) -> str | None:
+def refused_at(value: object, *, known: Collection[str] = ()) -> str | None:
     try:
-        check_operation(value)
+        check_operation(value, known=known)
     except InvalidOperation as refusal:
         return refusal.pointer
     return None
 
 
 def test_operations_are_refused_with_their_pointers() -> None:
-    vectors = load("canonical")["refused"]
+    vectors, known = load("canonical")["refused"], load("canonical")["known"]
     expected = {vector["name"]: vector["pointer"] for vector in vectors}
 
-    assert {vector["name"]: refused_at(vector["value"]) for vector in vectors} == expected
+    found = {vector["name"]: refused_at(vector["value"], known=known) for vector in vectors}
+    assert found == expected
+
+
+@pytest.mark.parametrize("vector", cases("canonical", "refused_where_names_are_unknown"))
+def test_a_name_that_nobody_gave_it_is_not_repeated(vector: dict[str, Any]) -> None:
+    assert refused_at(vector["value"]) == vector["pointer"]
 
 
 @pytest.mark.parametrize(("size", "accepted"), [(4095, True), (4096, True), (4097, False)])

@@ -189,7 +189,11 @@ def test_kid_can_be_read_before_verifying() -> None:
     assert unverified_kid(mint({}, key="stranger")) == SIGNING_KEYS["stranger"]["kid"]
 
 
-@pytest.mark.parametrize("token", ["", "a.b.c", mint({}, header=[]), mint({}, header={"kid": 1})])
+@pytest.mark.parametrize(
+    "token",
+    ["", "a.b.c", mint({}, header=[]), mint({}, header={"kid": 1})],
+    ids=["empty", "no base64url", "no object", "no text"],
+)
 def test_malformed_token_has_no_kid(token: str) -> None:
     assert unverified_kid(token) is None
 
