@@ -150,6 +150,16 @@ VARIABLES = (
     Variable("REFRESH_TOKEN_LIFETIME", "2592000", "Seconds a refresh token lives."),
     Variable("SESSION_FAMILY_LIFETIME", "7776000", "Seconds a signed-in place lives."),
     Variable("KEY_RING_TTL", "60", "Seconds a process trusts its copy of the signing keys."),
+    Variable(
+        "KEY_PUBLISH_AHEAD", "86400", "Seconds a new signing key is published before it signs."
+    ),
+    Variable(
+        "LEDGER_SINK",
+        "",
+        "Folder outside of the database, best on another disk, that keeps signed checkpoints."
+        " Web and worker processes share it.",
+        shown="`checkpoints` in `DATA_DIR`",
+    ),
     Variable("REDEMPTION_LEASE", "300", "Seconds an executor has between redeeming and settling."),
     Variable(
         "DELIVERY_LEASE", "60", "Seconds a worker has for one delivery before another takes it."

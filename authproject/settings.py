@@ -5,7 +5,6 @@ import secrets
 from datetime import timedelta
 from pathlib import Path
 
-from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts.crypto.breached import is_sorted_list
@@ -20,6 +19,7 @@ from authproject.addresses import (
 from authproject.env import generated_secret, read_environment
 from authproject.observability.logging import logging_config
 from authproject.production import Deployment, refuse_unsafe
+from authproject.web.headers import content_security_policy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -162,6 +162,8 @@ ACCESS_TOKEN_LIFETIME = env.seconds("ACCESS_TOKEN_LIFETIME")
 REFRESH_TOKEN_LIFETIME = env.seconds("REFRESH_TOKEN_LIFETIME")
 SESSION_FAMILY_LIFETIME = env.seconds("SESSION_FAMILY_LIFETIME")
 KEY_RING_TTL = env.seconds("KEY_RING_TTL")
+KEY_PUBLISH_AHEAD = env.seconds("KEY_PUBLISH_AHEAD")
+LEDGER_SINK = (BASE_DIR / (env.text("LEDGER_SINK") or DATA_DIR / "checkpoints")).resolve()
 REDEMPTION_LEASE = env.seconds("REDEMPTION_LEASE")
 DELIVERY_LEASE = env.seconds("DELIVERY_LEASE")
 DELIVERY_TIMEOUT = env.seconds("DELIVERY_TIMEOUT")
@@ -225,19 +227,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Browsers.
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF, NONCE],
-        "style-src": [SELF, NONCE],
-        "img-src": [SELF],
-        "font-src": [SELF],
-        "connect-src": [SELF],
-        "form-action": [SELF],
-        "frame-ancestors": [NONE],
-        "base-uri": [NONE],
-    }
-}
+CONTENT_SECURITY_POLICY = content_security_policy()
 _host_prefix = "__Host-" if OVER_HTTPS else ""
 SESSION_ENGINE = "accounts.pages.session_store"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no further cookie

@@ -30,6 +30,33 @@ class ConsentModeNotSupported(BatchtokensError):
     title = "This consent mode is not supported."
 
 
+class ConsentRequired(BatchtokensError):
+    code = "consent_required"
+    status = 403
+    title = "The person must confirm exactly this first."
+    oauth_error = "invalid_authorization_details"
+
+
+class ConsentNotValid(BatchtokensError):
+    code = "consent_not_valid"
+    status = 400
+    title = "The consent is unknown, over, unconfirmed or spent."
+    oauth_error = "invalid_authorization_details"
+
+
+class ConsentMismatch(BatchtokensError):
+    code = "consent_mismatch"
+    status = 400
+    title = "This is not what the person confirmed."
+    oauth_error = "invalid_authorization_details"
+
+
+class LimitNotLower(BatchtokensError):
+    code = "limit_not_lower"
+    status = 403
+    title = "A limit can be lowered; to raise one, the person must consent anew."
+
+
 class MetaScopeMissing(InsufficientScope):
     title = "The access token lacks the meta-scope."
     oauth_error = "invalid_scope"
@@ -109,6 +136,13 @@ class LedgerBroken(BatchtokensError):
     code = "ledger_broken"
     status = 503
     title = "The operation's ledger does not match its state."
+    oauth_error = "temporarily_unavailable"
+
+
+class LedgerBehind(BatchtokensError):
+    code = "ledger_behind"
+    status = 503
+    title = "The ledger is older than its last checkpoint outside; operators must reconcile it."
     oauth_error = "temporarily_unavailable"
 
 

@@ -32,6 +32,8 @@ class SigningKey(IdentifiedModel):
     private_sealed = models.BinaryField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     activates_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True, help_text="Signs no more, whatever else there is.")
+    compromised_at = models.DateTimeField(null=True, help_text="Verifies no more, either.")
 
     objects = SigningKeyQuerySet.as_manager()
 
@@ -49,7 +51,10 @@ class SigningKey(IdentifiedModel):
 
     def seal_context(self) -> str:
         """Name what the private part is sealed for: an edited row does not open."""
-        return f"signing-key:{self.kid}:{self.purpose}:{self.alg}:{_seconds(self.activates_at)}"
+        marks = [f"retired:{_seconds(self.retired_at)}"] if self.retired_at else []
+        marks += [f"compromised:{_seconds(self.compromised_at)}"] if self.compromised_at else []
+        activates = _seconds(self.activates_at)
+        return ":".join(["signing-key", self.kid, self.purpose, self.alg, str(activates), *marks])
 
 
 def _seconds(instant: datetime) -> int:

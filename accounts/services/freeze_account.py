@@ -21,6 +21,7 @@ from accounts.services.draw_link import spend_link, void_links
 from accounts.services.record_event import NOWHERE, record_event
 from accounts.services.refuse_link import refuse_link
 from accounts.services.shut_out import shut_out
+from accounts.signals import account_frozen
 
 WAY_BACK = (
     "Nobody can use the account now, and everybody is signed out. To use it again, ask for a"
@@ -58,6 +59,7 @@ def _freeze(link: OneTimeLink, context: RequestContext, now: datetime) -> None:
     linked = FederatedIdentity.objects.filter(user=user)  # no place is left to link another one
     identities, _ = linked.delete()
     data = {"api_keys": keys, "identities": identities, "address_is_back": at_home}
+    account_frozen.send(User, user=user, context=context, now=now)
     record_event(code="account_frozen", user=user, data=data, context=context, now=now)
 
 

@@ -11,7 +11,8 @@ from joserfc.jwk import ECKey
 from accounts.crypto import seal
 from accounts.errors import TooManyKeys
 from accounts.models import SigningKey
-from accounts.services.record_event import record_event
+from accounts.services.record_event import NOWHERE, record_event
+from accounts.signals import signing_keys_changed
 from accounts.tokens.keyring import forget_key_ring, load_key_ring
 from batchtokens_verifier.jws import MAX_KEYS, Purpose
 
@@ -23,7 +24,7 @@ def ensure_signing_keys(*, now: datetime | None = None) -> list[SigningKey]:
     """Make a first key for each purpose that has none that is active; return the new ones."""
     now = now or timezone.now()
     active = set(SigningKey.objects.filter(activates_at__lte=now).values_list("purpose", flat=True))
-    return _make_keys([purpose for purpose in Purpose if purpose.value not in active], now)
+    return _make_keys([purpose for purpose in Purpose if purpose.value not in active], now, now)
 
 
 def rotate_signing_keys(
@@ -41,16 +42,19 @@ def rotate_signing_keys(
     published = len(load_key_ring(now=now).jwks()["keys"])
     if published + len(purposes) > MAX_KEYS:
         raise TooManyKeys(f"{published} keys are published; verifiers take at most {MAX_KEYS}.")
-    return _make_keys(purposes, now + overlap)
+    return _make_keys(purposes, now + overlap, now)
 
 
-def _make_keys(purposes: Collection[Purpose], activates_at: datetime) -> list[SigningKey]:
+def _make_keys(
+    purposes: Collection[Purpose], activates_at: datetime, now: datetime
+) -> list[SigningKey]:
     if not purposes:
         return []
     with transaction.atomic(durable=True):
         keys = SigningKey.objects.bulk_create(
             [_generate_key(purpose, activates_at) for purpose in purposes]
         )
+        signing_keys_changed.send(SigningKey, keys=keys, what="added", context=NOWHERE, now=now)
         record_event(
             code="signing_keys_created",
             data={"keys": [{"kid": key.kid, "purpose": key.purpose} for key in keys]},

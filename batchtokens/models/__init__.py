@@ -3,10 +3,14 @@
 The invariants of DESIGN §7 that a database can hold are constraints here.
 """
 
+from batchtokens.models.consents import Consent
+from batchtokens.models.executors import ExecutorControl, ExecutorUse, StoppedBy, UsePeriod
 from batchtokens.models.ledger import (
+    AUTHORITY,
     STATE_FIELDS,
     EntryKind,
     LedgerEntry,
+    append_authority_entry,
     chain_entry,
     entry_hash,
     instant,
@@ -22,15 +26,25 @@ from batchtokens.models.redemptions import (
     RedemptionAttempt,
     RedemptionStatus,
 )
+from batchtokens.models.status_lists import STATUS_LIST_SIZE, StatusList
+from batchtokens.models.tree import Checkpoint, LedgerLeaf, LedgerNode
 
 __all__ = [
+    "AUTHORITY",
     "MAX_RELEASES",
     "STATE_FIELDS",
+    "STATUS_LIST_SIZE",
     "TRANSITIONS",
+    "Checkpoint",
+    "Consent",
     "ConsentMode",
     "EntryKind",
+    "ExecutorControl",
+    "ExecutorUse",
     "HoldKind",
     "LedgerEntry",
+    "LedgerLeaf",
+    "LedgerNode",
     "OperationToken",
     "OperationType",
     "QueuedRun",
@@ -39,6 +53,10 @@ __all__ = [
     "RedemptionStatus",
     "RunState",
     "Status",
+    "StatusList",
+    "StoppedBy",
+    "UsePeriod",
+    "append_authority_entry",
     "chain_entry",
     "entry_hash",
     "instant",

@@ -1,5 +1,6 @@
 """The ledger: one hash-chained list of canonical JSON entries per operation token (DESIGN §6).
 
+What concerns no single token (keys, executors, types, a restore) is in the authority's own chain.
 An entry holds no personal value, only digests salted with the token's own salt.
 """
 
@@ -7,9 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
+from collections.abc import Iterable
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
+from django.db.models import F, Q
 
 from batchtokens.models.operation_tokens import OperationToken
 from batchtokens_verifier.canonical import b64url, canonicalize, digest
@@ -20,10 +24,12 @@ STATE_FIELDS = (
     "taken_count",
     "taken_minor",
     "settled_count",
+    "lowered",
     "seq",
     "head_hash",
     "last_at",
 )
+AUTHORITY = "authority"  # what the authority's own entries have in the place of a token's hash
 
 
 class EntryKind(models.TextChoices):
@@ -34,6 +40,24 @@ class EntryKind(models.TextChoices):
     HELD = "held"
     RESUMED = "resumed"
     CANCELLED = "cancelled"
+    LOWERED = "lowered"  # a limit, below what was signed
+    DISOWNED = "disowned"  # the signature: its key is compromised
+    REISSUED = "reissued"  # signed anew, with the same jti
+    # The authority's own.
+    KEY_ADDED = "key_added"
+    KEY_RETIRED = "key_retired"
+    KEY_COMPROMISED = "key_compromised"
+    EXECUTOR_STOPPED = "executor_stopped"
+    EXECUTOR_STARTED = "executor_started"
+    TYPE_STOPPED = "type_stopped"
+    TYPE_STARTED = "type_started"
+    RECONCILED = "reconciled"
+
+
+class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
+    def heads_of(self, tokens: Iterable[OperationToken]) -> LedgerEntryQuerySet:
+        """Keep the last entry of each row, as the stored row counts them."""
+        return self.filter(operation_token__in=tokens, seq=F("operation_token__seq"))
 
 
 class LedgerEntry(models.Model):
@@ -41,23 +65,39 @@ class LedgerEntry(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     operation_token = models.ForeignKey(
-        OperationToken, on_delete=models.PROTECT, related_name="ledger_entries"
+        OperationToken,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="ledger_entries",
+        help_text="Empty: the authority's own chain.",
     )
     seq = models.PositiveIntegerField()
-    kind = models.CharField(max_length=12, choices=EntryKind.choices)
+    kind = models.CharField(max_length=24, choices=EntryKind.choices)
     at = models.DateTimeField()
     entry = models.TextField()
     hash = models.CharField(max_length=43)
     note = models.TextField(blank=True, help_text="What data.note is the salted digest of.")
 
+    objects = LedgerEntryQuerySet.as_manager()
+
     class Meta:
         verbose_name_plural = "ledger entries"
         constraints = [
             models.UniqueConstraint(fields=["operation_token", "seq"], name="ledger_entry_no_fork"),
+            models.UniqueConstraint(
+                fields=["seq"],
+                condition=Q(operation_token=None),
+                name="ledger_entry_authority_no_fork",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.operation_token_id}#{self.seq} {self.kind}"
+        return f"{self.operation_token_id or AUTHORITY}#{self.seq} {self.kind}"
+
+    def tells(self, token: OperationToken) -> bool:
+        """Say whether this is the head of the row's chain, and its state the row's."""
+        told = json.loads(self.entry).get("state")
+        return told == token.state() and entry_hash(self.entry) == token.head_hash
 
 
 def entry_hash(entry: str) -> str:
@@ -106,4 +146,34 @@ def chain_entry(
         entry=entry,
         hash=token.head_hash,
         note=note,
+    )
+
+
+def append_authority_entry(
+    kind: EntryKind, *, at: dt.datetime, data: dict[str, Any]
+) -> LedgerEntry:
+    """Store the next entry of the authority's own chain; `data` holds no personal value.
+
+    Call it in a transaction: writers of this chain wait for each other until it ends.
+    """
+    if connection.vendor == "postgresql":  # SQLite's transaction is the only writer
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('authority chain'))")
+    head = LedgerEntry.objects.filter(operation_token=None).order_by("-seq").first()
+    at = max(at, head.at) if head else at
+    seq = head.seq + 1 if head else 1
+    entry = canonicalize(
+        {
+            "v": 1,
+            "kind": kind.value,
+            "token": AUTHORITY,
+            "seq": seq,
+            "at": instant(at),
+            "data": data,
+            "state": {},
+            "prev": head.hash if head else "",
+        }
+    ).decode()
+    return LedgerEntry.objects.create(
+        seq=seq, kind=kind, at=at, entry=entry, hash=entry_hash(entry)
     )

@@ -13,7 +13,9 @@ from django.db import models
 from django.db.models import F, Func, Q
 
 from accounts.models import FIRST_PARTY, IdentifiedModel, ServiceClient
+from batchtokens.models.consents import Consent
 from batchtokens.models.operation_types import ConsentMode, OperationType
+from batchtokens.models.status_lists import STATUS_LIST_SIZE, StatusList
 
 
 class Status(models.TextChoices):
@@ -107,12 +109,24 @@ class OperationToken(IdentifiedModel):
     request_digest = models.CharField(max_length=43, blank=True)
     sealed_token = models.BinaryField(null=True)
     sealed_until = models.DateTimeField(null=True)
+    consent = models.OneToOneField(
+        Consent,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="operation_token",
+        help_text="What the person confirmed; empty: the meta-scope was enough.",
+    )
+    status_list = models.ForeignKey(StatusList, null=True, on_delete=models.PROTECT)
+    status_index = models.PositiveIntegerField(null=True)
 
     holds = models.JSONField(default=list, help_text="The kinds that hold it now, sorted.")
     cancelled_at = models.DateTimeField(null=True)
     taken_count = models.PositiveIntegerField(default=0)
     taken_minor = models.PositiveBigIntegerField(default=0)
     settled_count = models.PositiveIntegerField(default=0)
+    lowered = models.JSONField(
+        default=dict, blank=True, help_text="Limits below the signed ones, members as signed."
+    )
     seq = models.PositiveIntegerField(default=0, help_text="Ledger entries so far.")
     head_hash = models.CharField(max_length=43, blank=True)
     last_at = models.DateTimeField()
@@ -139,10 +153,23 @@ class OperationToken(IdentifiedModel):
                 condition=Q(settled_count__lte=F("taken_count")),
                 name="operation_token_settled_were_taken",
             ),
+            models.CheckConstraint(
+                condition=Q(consent_mode="exact", consent__isnull=False)
+                | Q(consent_mode="scope", consent=None),
+                name="operation_token_exact_has_consent",
+            ),
+            models.UniqueConstraint(
+                fields=["status_list", "status_index"], name="operation_token_status_index_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(status_index=None) | Q(status_index__lt=STATUS_LIST_SIZE),
+                name="operation_token_status_index_in_list",
+            ),
         ]
         indexes = [
             models.Index(fields=["user", "-issued_at"], name="operation_token_by_user"),
             models.Index(fields=["executor", "-issued_at"], name="operation_token_by_executor"),
+            models.Index(fields=["kid"], name="operation_token_by_key"),
             models.Index(
                 fields=["sealed_until"],
                 condition=Q(sealed_until__isnull=False),
@@ -167,11 +194,12 @@ class OperationToken(IdentifiedModel):
         return Status.HELD if self.holds else Status.ACTIVE
 
     def state(self) -> dict[str, Any]:
-        """Return what a ledger entry says of the row after it."""
-        return {
+        """Return what a ledger entry says of the row after it; append-only, as the wire is."""
+        state = {
             "cancelled": self.cancelled_at is not None,
             "count": self.taken_count,
             "holds": list(self.holds),
             "settled": self.settled_count,
             "sum": self.taken_minor,
         }
+        return state | {"lowered": self.lowered} if self.lowered else state

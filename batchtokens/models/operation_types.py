@@ -71,6 +71,9 @@ class OperationType(models.Model):
         choices=[(Acr.ONE_FACTOR.value, "one factor"), (Acr.TWO_FACTORS.value, "two factors")],
         help_text="How surely the person signed in; empty: any.",
     )
+    shows_suspended = models.BooleanField(
+        default=False, help_text="A hold is published as SUSPENDED; off: as INVALID."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = OperationTypeQuerySet.as_manager()

@@ -5,7 +5,7 @@ The parts share one snapshot and must not touch the same row twice. Call it insi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection, models
@@ -31,6 +31,32 @@ def change(instance: models.Model, fields: Iterable[str]) -> Statement:
     query.add_update_values({name: getattr(instance, name) for name in fields})
     text, params = query.get_compiler(connection=connection).as_sql()
     return text, tuple(params)
+
+
+def change_many(instances: Sequence[models.Model], fields: Iterable[str]) -> list[Statement]:
+    """Return what stores `fields` of rows of one model: one UPDATE, on SQLite one for each row."""
+    names = tuple(fields)
+    if connection.vendor != "postgresql":
+        return [change(instance, names) for instance in instances]
+    meta = type(instances[0])._meta
+    columns = [field for field in meta.concrete_fields if field.name in names]
+    keyed = [field for field in meta.concrete_fields if field.primary_key or field in columns]
+    placeholders = ", ".join(f"%s::{field.cast_db_type(connection)}" for field in keyed)
+    rows = ", ".join([f"({placeholders})"] * len(instances))
+    values = [
+        field.get_db_prep_save(getattr(instance, field.attname), connection)
+        for instance in instances
+        for field in keyed
+    ]
+    # Only names of tables and columns are put in; every value is a parameter.
+    changes = ", ".join(f'"{field.column}" = v."{field.column}"' for field in columns)
+    listed = ", ".join(f'"{field.column}"' for field in keyed)
+    key = ", ".join(f'"{field.column}"' for field in keyed if field.primary_key)
+    text = (
+        f'UPDATE "{meta.db_table}" AS t SET {changes} FROM (VALUES {rows}) AS v ({listed})'  # noqa: S608
+        f" WHERE t.{key} = v.{key}"
+    )
+    return [(text, tuple(values))]
 
 
 def write_together(*statements: Statement) -> None:

@@ -1,0 +1,112 @@
+"""Change many operations alike: each gets its own ledger entry, in two statements a thousand.
+
+For what concerns a person, a client, a type or a key as a whole: holds, cancels, disowned keys.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+
+from batchtokens.errors import LedgerBroken
+from batchtokens.models import (
+    STATE_FIELDS,
+    EntryKind,
+    HoldKind,
+    LedgerEntry,
+    OperationToken,
+    chain_entry,
+    salted_digest,
+)
+from batchtokens.models.clock import database_now
+from batchtokens.models.operation_tokens import OperationTokenQuerySet
+from batchtokens.models.writing import change_many, insertion, write_together
+
+BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to each. `apply` sets the row's state columns, or returns False to leave it.
+
+    actor: the public id of who decides; the ledger keeps its salted digest. fields: columns that
+    `apply` sets beside those of the state.
+    """
+
+    kind: EntryKind
+    by: HoldKind
+    apply: Callable[[OperationToken, dt.datetime], bool]
+    actor: str = ""
+    reason: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    fields: tuple[str, ...] = ()
+
+
+def change_operations(
+    among: OperationTokenQuerySet, *, change: Change, now: dt.datetime | None = None
+) -> list[OperationToken]:
+    """Lock and change all of `among` in the caller's transaction; returns those that changed.
+
+    Raises LedgerBroken where a row is not what its ledger says (I15).
+    """
+    changed = []
+    last = None
+    while batch := _lock(among, last):
+        changed += _change(batch, change, now)
+        last = batch[-1].pk
+    return changed
+
+
+def change_operations_in_batches(
+    among: OperationTokenQuerySet, *, change: Change, now: dt.datetime | None = None
+) -> Iterator[list[OperationToken]]:
+    """Do the same in one transaction a batch, for what may be very many; yields each one's rows."""
+    last = None
+    while True:
+        with transaction.atomic(durable=True):
+            batch = _lock(among, last)
+            changed = _change(batch, change, now) if batch else []
+        if not batch:
+            return
+        last = batch[-1].pk
+        yield changed
+
+
+def _lock(among: OperationTokenQuerySet, after: Any) -> list[OperationToken]:
+    rows = among.order_by("pk").select_for_update(no_key=True, of=("self",))
+    return list((rows.filter(pk__gt=after) if after else rows)[:BATCH])
+
+
+def _change(
+    batch: list[OperationToken], change: Change, now: dt.datetime | None
+) -> list[OperationToken]:
+    at = now or database_now()  # after the locks are held
+    _check_folds(batch)
+    changed, entries = [], []
+    for token in batch:
+        if change.apply(token, max(at, token.last_at)):
+            changed.append(token)
+            entries.append(_entry(token, change, at))
+    if changed:
+        fields = (*STATE_FIELDS, *change.fields)
+        write_together(insertion(*entries), *change_many(changed, fields))
+    return changed
+
+
+def _entry(token: OperationToken, change: Change, at: dt.datetime) -> LedgerEntry:
+    data = {"by": change.by.value, **change.data}
+    if change.actor:
+        data["actor"] = salted_digest(bytes(token.salt), change.actor)
+    return chain_entry(token, change.kind, at=at, data=data, note=change.reason)
+
+
+def _check_folds(batch: list[OperationToken]) -> None:
+    heads = {head.operation_token_id: head for head in LedgerEntry.objects.heads_of(batch)}
+    for token in batch:
+        head = heads.get(token.pk)
+        if head is None or not head.tells(token):
+            raise LedgerBroken
