@@ -1,4 +1,6 @@
-"""Lock an operation token's row and read all that decides about it, in one statement.
+"""Lock operation tokens' rows and read all that decides about them, in one statement.
+
+Many are locked in the order of their ids, so that no two callers wait for each other for ever.
 
 The clock is read outside the locking SELECT, or it would be the instant before the wait. After a
 wait the joined rows are those of before it (READ COMMITTED): then everything is read again. The
@@ -9,18 +11,22 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import OperationalError, connection
+from django.db.models import Model
 
 from accounts.models import ServiceClient, User
 from batchtokens.errors import AuthorityBusy, LedgerBroken
 from batchtokens.models.clock import CLOCK_TEXT, parse_clock
+from batchtokens.models.executors import ExecutorControl
 from batchtokens.models.ledger import LedgerEntry, entry_hash
 from batchtokens.models.operation_tokens import OperationToken
 from batchtokens.models.operation_types import OperationType
 from batchtokens.models.redemptions import Redemption, RedemptionAttempt, RedemptionStatus
+from batchtokens.models.tree import Checkpoint
 
 # Per vendor: whether the lock was waited for, an aggregate of JSON objects, one JSON object, and
 # the row lock, which lets rows that refer to this one be written. SQLite's transaction is the only
@@ -34,7 +40,9 @@ _DIALECTS = {
     ),
     "sqlite": ("0", "json_group_array", "json_object", ""),
 }
-_INSTANTS = frozenset({"counts_at", "reserved_at", "lease_expires_at", "settled_at", "at"})
+_INSTANTS = frozenset(
+    {"counts_at", "reserved_at", "lease_expires_at", "settled_at", "at", "stopped_at"}
+)
 # Long texts that decide nothing, and what is known already.
 _LEFT_OUT = frozenset({"operation_token_id", "closing_receipt", "reference"})
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -42,13 +50,23 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 @dataclass
 class LockedToken:
-    """A locked row, with what else was true at `at` (never before the row's last instant)."""
+    """A locked row, with what else was true at `at` (never before the row's last instant).
+
+    control: the executor's caps and switch, where it has any. sealed_size: of the largest
+    checkpoint that the database knows, 0 without one.
+    """
 
     token: OperationToken
     at: dt.datetime
     suspended: bool
     redemptions: dict[str, Redemption] = field(default_factory=dict)
     attempt: RedemptionAttempt | None = None
+    control: ExecutorControl | None = None
+    sealed_size: int = 0
+
+    @property
+    def stopped(self) -> bool:
+        return self.control is not None and self.control.stopped_at is not None
 
 
 def lock_operation_token(
@@ -66,17 +84,43 @@ def lock_operation_token(
     ledger says (I15), AuthorityBusy when the lock was not had in time.
     """
     where, value = ("token_hash", token_hash) if token_hash else ("id", pk)
+    for row in _lock(where, [value], attempt_of, idempotency_key):
+        locked = _locked(row, now)
+        if isinstance(locked, LedgerBroken):
+            raise locked
+        return locked
+    return None
+
+
+def lock_operation_tokens(
+    *, token_hashes: Iterable[str], now: dt.datetime | None = None
+) -> dict[str, LockedToken | LedgerBroken]:
+    """Lock all rows that there are of these token hashes; a broken one does not spoil the others.
+
+    Raises AuthorityBusy when a lock was not had in time.
+    """
+    wanted = sorted(set(token_hashes))
+    rows = _lock("token_hash", wanted, None, "") if wanted else []
+    return {row.token_hash: _locked(row, now) for row in rows}
+
+
+def _lock(
+    where: str, values: Sequence[Any], attempt_of: ServiceClient | None, idempotency_key: str
+) -> list[Any]:
     try:
-        row = _read(where, value, attempt_of, idempotency_key)
-        if row is not None and (row.waited or _head(row).get("seq") != row.seq):
-            row = _read(where, value, attempt_of, idempotency_key)
+        rows = _read(where, values, attempt_of, idempotency_key)
+        if any(row.waited or _head(row).get("seq") != row.seq for row in rows):
+            rows = _read(where, values, attempt_of, idempotency_key)
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
             raise AuthorityBusy from error
         raise
-    if row is None:
-        return None
-    _check_fold(row)
+    return rows
+
+
+def _locked(row: Any, now: dt.datetime | None) -> LockedToken | LedgerBroken:
+    if not _is_fold(row):
+        return LedgerBroken()
     clock = now or parse_clock(row.clock)
     return LockedToken(
         token=row,
@@ -84,29 +128,36 @@ def lock_operation_token(
         suspended=not row.everyone_active,
         redemptions={r.slot: r for r in (_redemption(row, each) for each in _rows(row.slots))},
         attempt=_attempt(row.attempt_row),
+        control=_control(row),
+        sealed_size=row.sealed_size,
     )
 
 
 def _read(
-    where: str, value: Any, attempt_of: ServiceClient | None, idempotency_key: str
-) -> Any | None:
-    """Return the locked row as an OperationToken with the extra columns of `_statement`."""
-    key = OperationToken._meta.pk.get_db_prep_value(value, connection) if where == "id" else value
-    client = attempt_of.pk if attempt_of else None
-    client = OperationToken._meta.pk.get_db_prep_value(client, connection)
-    rows = OperationToken.objects.raw(_statement(where), [client, idempotency_key, key])
-    return next(iter(rows), None)
+    where: str, values: Sequence[Any], attempt_of: ServiceClient | None, idempotency_key: str
+) -> list[Any]:
+    """Return the locked rows as OperationTokens with the extra columns of `_statement`."""
+
+    def key(value: Any) -> Any:
+        return OperationToken._meta.pk.get_db_prep_value(value, connection)
+
+    client = key(attempt_of.pk if attempt_of else None)
+    keys = [key(value) for value in values] if where == "id" else values
+    statement = _statement(where, len(values))
+    return list(OperationToken.objects.raw(statement, [client, idempotency_key, *keys]))
 
 
-def _statement(where: str) -> str:
+def _statement(where: str, count: int) -> str:
     waited, aggregate, json_object, lock = _DIALECTS[connection.vendor]
 
-    def as_json(model: type[Redemption | RedemptionAttempt], alias: str) -> str:
+    def as_json(model: type[Model], alias: str) -> str:
         names = [f.column for f in model._meta.concrete_fields if f.column not in _LEFT_OUT]
         members = ", ".join(f"'{name}', {alias}.{name}" for name in names)
         return f"{json_object}({members})"
 
     redemption, attempt = as_json(Redemption, "r"), as_json(RedemptionAttempt, "a")
+    control = as_json(ExecutorControl, "k")
+    marks = ", ".join(["%s"] * count)
     # Only names of tables, columns and functions are put in; every value is a parameter.
     return f"""
         SELECT t.*, {CLOCK_TEXT[connection.vendor]} AS clock, {waited} AS waited,
@@ -118,12 +169,16 @@ def _statement(where: str) -> str:
             WHERE r.operation_token_id = t.id) AS slots,
           (SELECT {attempt} FROM {RedemptionAttempt._meta.db_table} a
             WHERE a.client_id = %s AND a.endpoint = 'redemptions' AND a.idempotency_key = %s)
-            AS attempt_row
-        FROM (SELECT * FROM {OperationToken._meta.db_table} WHERE {where} = %s {lock}) t
+            AS attempt_row,
+          CASE WHEN k.executor_id IS NOT NULL THEN {control} END AS control_row,
+          (SELECT coalesce(max(p.size), 0) FROM {Checkpoint._meta.db_table} p) AS sealed_size
+        FROM (SELECT * FROM {OperationToken._meta.db_table} WHERE {where} IN ({marks})
+          ORDER BY id {lock}) t
         JOIN {User._meta.db_table} u ON u.id = t.user_id
         JOIN {ServiceClient._meta.db_table} x ON x.id = t.executor_id
         JOIN {OperationType._meta.db_table} y ON y.id = t.operation_type_id
         LEFT JOIN {ServiceClient._meta.db_table} c ON c.id = t.client_id
+        LEFT JOIN {ExecutorControl._meta.db_table} k ON k.executor_id = t.executor_id
     """  # noqa: S608 - see above
 
 
@@ -131,6 +186,12 @@ def _rows(value: Any) -> list[dict[str, Any]]:
     """Return the JSON column as a list; SQLite hands it over as text."""
     rows = json.loads(value) if isinstance(value, str) else value
     return rows or []
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    """Return the JSON column of one object, None if it is NULL."""
+    found: dict[str, Any] | None = json.loads(value) if isinstance(value, str) else value
+    return found
 
 
 def _head(row: Any) -> dict[str, Any]:
@@ -141,19 +202,18 @@ def _head(row: Any) -> dict[str, Any]:
     return head if isinstance(head, dict) else {}
 
 
-def _check_fold(row: Any) -> None:
-    """Refuse a row, or redemptions, that are not what the chain's head says (I15)."""
+def _is_fold(row: Any) -> bool:
+    """Say whether the row and its redemptions are what the chain's head says (I15)."""
     head = _head(row)
     taken = [r for r in _rows(row.slots) if r["status"] != RedemptionStatus.RELEASED]
     settled = [r for r in taken if r["status"] == RedemptionStatus.SETTLED]
     counted = (len(taken), sum(r["amount_minor"] for r in taken), len(settled))
-    if (
-        head.get("seq") != row.seq
-        or head.get("state") != row.state()
-        or entry_hash(row.head_entry) != row.head_hash
-        or counted != (row.taken_count, row.taken_minor, row.settled_count)
-    ):
-        raise LedgerBroken
+    return (
+        head.get("seq") == row.seq
+        and head.get("state") == row.state()
+        and entry_hash(row.head_entry) == row.head_hash
+        and counted == (row.taken_count, row.taken_minor, row.settled_count)
+    )
 
 
 def _instants(values: dict[str, Any]) -> dict[str, Any]:
@@ -167,8 +227,13 @@ def _redemption(token: OperationToken, values: dict[str, Any]) -> Redemption:
     return Redemption(operation_token=token, **_instants(values))
 
 
+def _control(row: Any) -> ExecutorControl | None:
+    values = _object(row.control_row)
+    return None if values is None else ExecutorControl(**_instants(values))
+
+
 def _attempt(value: Any) -> RedemptionAttempt | None:
-    values = json.loads(value) if isinstance(value, str) else value
+    values = _object(value)
     if values is None:
         return None
     if isinstance(values["remaining"], str):

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from batchtokens.models import Redemption, RedemptionAttempt, RedemptionStatus
+from batchtokens.models import OperationToken, Redemption, RedemptionAttempt, RedemptionStatus
 from batchtokens.models.locking import LockedToken
 from batchtokens_verifier.claims import OperationTokenClaims
 from batchtokens_verifier.constraints import (
@@ -62,6 +62,11 @@ def may_proceed(locked: LockedToken, redemption: Redemption, attempt: Redemption
     )
 
 
+def effective_constraints(token: OperationToken, claims: OperationTokenClaims) -> Constraints:
+    """Return the limits that bind the row now: never above the signed ones."""
+    return claims.constraints
+
+
 def claim_slot(
     locked: LockedToken,
     claims: OperationTokenClaims,
@@ -75,7 +80,7 @@ def claim_slot(
     UnresolvedConstraint.
     """
     check_validity(claims, locked.at)
-    limits = claims.constraints
+    limits = effective_constraints(locked.token, claims)
     amount = resolve_amount(claims.operation, limits, presented)
     slot, former = _choose(locked, _open_slots(limits, locked.at, occurrence), amount, occurrence)
     counts_at = plan_slots(limits).counts_at(slot, locked.at)
