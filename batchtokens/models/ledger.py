@@ -21,6 +21,7 @@ from batchtokens_verifier.canonical import b64url, canonicalize, digest
 STATE_FIELDS = (
     "holds",
     "cancelled_at",
+    "disowned_at",
     "taken_count",
     "taken_minor",
     "settled_count",

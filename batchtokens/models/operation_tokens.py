@@ -109,6 +109,10 @@ class OperationToken(IdentifiedModel):
     request_digest = models.CharField(max_length=43, blank=True)
     sealed_token = models.BinaryField(null=True)
     sealed_until = models.DateTimeField(null=True)
+    # The signature is not in it, so that even opened it is no token.
+    claims_sealed = models.BinaryField(
+        null=True, help_text="The claims as signed, AEAD-sealed, to sign them anew with another key."
+    )
     consent = models.OneToOneField(
         Consent,
         null=True,
@@ -121,6 +125,7 @@ class OperationToken(IdentifiedModel):
 
     holds = models.JSONField(default=list, help_text="The kinds that hold it now, sorted.")
     cancelled_at = models.DateTimeField(null=True)
+    disowned_at = models.DateTimeField(null=True, help_text="Its signature counts no more.")
     taken_count = models.PositiveIntegerField(default=0)
     taken_minor = models.PositiveBigIntegerField(default=0)
     settled_count = models.PositiveIntegerField(default=0)
@@ -202,4 +207,5 @@ class OperationToken(IdentifiedModel):
             "settled": self.settled_count,
             "sum": self.taken_minor,
         }
-        return state | {"lowered": self.lowered} if self.lowered else state
+        state |= {"lowered": self.lowered} if self.lowered else {}
+        return state | {"disowned": True} if self.disowned_at else state
