@@ -111,7 +111,8 @@ class OperationToken(IdentifiedModel):
     sealed_until = models.DateTimeField(null=True)
     # The signature is not in it, so that even opened it is no token.
     claims_sealed = models.BinaryField(
-        null=True, help_text="The claims as signed, AEAD-sealed, to sign them anew with another key."
+        null=True,
+        help_text="The claims as signed, AEAD-sealed, to sign them anew with another key.",
     )
     consent = models.OneToOneField(
         Consent,

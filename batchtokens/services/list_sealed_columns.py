@@ -5,6 +5,7 @@ from typing import Any
 from accounts.models.sealed import SealedColumn
 from batchtokens.models import OperationToken, QueuedRun, RunState
 from batchtokens.services.enqueue import seal_context
+from batchtokens.services.signatures import claims_context
 
 
 def list_sealed_columns() -> list[SealedColumn]:
@@ -14,6 +15,7 @@ def list_sealed_columns() -> list[SealedColumn]:
     return [
         SealedColumn("queued-runs", runs, "sealed", _context_of_run),
         SealedColumn("retried-exchanges", tokens, "sealed_token", _context_of_token),
+        SealedColumn("signed-claims", tokens, "claims_sealed", _context_of_claims),
     ]
 
 
@@ -23,3 +25,7 @@ def _context_of_run(run: Any) -> str:
 
 def _context_of_token(token: Any) -> str:
     return f"issued:{token.public_id}"
+
+
+def _context_of_claims(token: Any) -> str:
+    return claims_context(token.public_id)
