@@ -1,9 +1,9 @@
-"""What commands take: durations, names, addresses and networks."""
+"""What commands take: durations, instants, names, addresses and networks."""
 
 import argparse
 import ipaddress
 import re
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from django.utils import timezone
 
@@ -24,6 +24,29 @@ def duration(text: str) -> timedelta:
     except OverflowError:
         raise argparse.ArgumentTypeError(f"{text} is before the calendar begins") from None
     return length
+
+
+def moment(text: str) -> datetime:
+    """Read an instant, the first one of a date (both UTC), or how long ago, such as `30d`."""
+    try:
+        return timezone.now() - duration(text)
+    except argparse.ArgumentTypeError:
+        pass
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not a date such as 2026-11-21, an instant, or a duration such as 30d"
+        ) from None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def day(text: str) -> date:
+    """Read a date such as 2026-11-21."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a date such as 2026-11-21") from None
 
 
 def name(text: str) -> str:

@@ -8,7 +8,7 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -70,6 +70,19 @@ class Findings(Stop):
     code = Exit.FINDINGS
 
 
+def add_shared_options(parser: CommandParser, *, lists: bool, destructive: bool) -> None:
+    """Declare what all commands that list, or that change something for good, have in common."""
+    if lists:
+        parser.add_argument(
+            "--format", choices=FORMATS, help="default: table on a terminal, json when piped"
+        )
+        parser.add_argument("--quiet", action="store_true", help="print ids only")
+    if destructive:
+        parser.add_argument("--dry-run", action="store_true", help="change nothing")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--reason", default="", help="kept in the audit trail")
+
+
 class ProductCommand(BaseCommand):
     """Base of all commands: subclasses write `add_options` and `handle`.
 
@@ -86,16 +99,12 @@ class ProductCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the shared options, then the command's own."""
-        if self.lists:
-            parser.add_argument(
-                "--format", choices=FORMATS, help="default: table on a terminal, json when piped"
-            )
-            parser.add_argument("--quiet", action="store_true", help="print ids only")
-        if self.destructive:
-            parser.add_argument("--dry-run", action="store_true", help="change nothing")
-            parser.add_argument("--yes", action="store_true", help="do not ask")
-            parser.add_argument("--reason", default="", help="kept in the audit trail")
+        add_shared_options(parser, lists=self.lists, destructive=self.destructive)
         self.add_options(parser)
+
+    def documented(self) -> Iterator[tuple[str, str]]:
+        """Yield what the list of commands shows: a name's end, for verbs, and a line of help."""
+        yield "", self.help
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Return a parser whose errors are raised, so that they end as one sentence."""

@@ -71,7 +71,11 @@ def commands_document() -> str:
     """Return the list of this product's commands."""
     codes = ", ".join(f"{exit_code.value} {exit_code.name.lower()}" for exit_code in Exit)
     intro = f"`manage.py COMMAND --help` lists the options. Exit codes: {codes.replace('_', ' ')}."
-    rows = [f"| `{name}` | {command.help} |" for name, command in commands()]
+    rows = [
+        f"| `{name}{verb}` | {help_} |"
+        for name, command in commands()
+        for verb, help_ in command.documented()
+    ]
     return _document("Commands", intro, ["| command | what |", "|---|---|", *rows])
 
 
