@@ -96,6 +96,20 @@ class TokenNotValid(VerificationError):
         self.reason = reason
 
 
+class ProofNotValid(VerificationError):
+    """A Merkle proof or a checkpoint does not prove what it is shown for."""
+
+    code = "proof_not_valid"
+    title = "The proof does not hold."
+
+
+class LedgerNotValid(VerificationError):
+    """A ledger, or an export of one, is not what its checkpoints say."""
+
+    code = "ledger_not_valid"
+    title = "The ledger is not valid."
+
+
 class OperationTokenNotValid(TokenNotValid):
     """Wrong signature, issuer, audience, bytes, or unknown: one answer (DESIGN §5.6)."""
 
@@ -201,6 +215,13 @@ class AuthorityUnavailable(ProblemError):
     code = "authority_unavailable"
     status = 503
     title = "The authority cannot be reached."
+
+
+class StatusUnavailable(AuthorityUnavailable):
+    """No status list that is still good can be had: nothing may be said about the token."""
+
+    code = "status_unavailable"
+    title = "The status of the operation cannot be had."
 
 
 class AuthorityError(ProblemError):
