@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from batchtokens_verifier.constraints.money import Amount
-from batchtokens_verifier.constraints.periods import PeriodicLimit, period_bounds, period_index
+from batchtokens_verifier.constraints.periods import PeriodicLimit, period_holding
 from batchtokens_verifier.constraints.terms import Constraints
 from batchtokens_verifier.errors import (
     InvalidOperation,
@@ -85,7 +85,7 @@ def check_limits(constraints: Constraints, uses: Sequence[Use], new: Use) -> Rem
 def _left_of_period(
     constraints: Constraints, limit: PeriodicLimit, after: Sequence[Use]
 ) -> Amount | None:
-    start, end = _period_of(constraints, limit, after[-1].counts_at)
+    start, end = period_holding(limit, constraints.valid_from, after[-1].counts_at)
     within = [use for use in after if start <= use.counts_at < end]
     name = f"the limit of a {limit.period_type}"
     _left_of_count(limit.max_count, within, name)
@@ -107,10 +107,3 @@ def _left_of_sum(cap: Amount | None, uses: Sequence[Use], name: str) -> Amount |
     if left < 0:
         raise LimitExceeded(f"The sum passes {name}.")
     return Amount(left, cap.currency)
-
-
-def _period_of(
-    constraints: Constraints, limit: PeriodicLimit, at: datetime
-) -> tuple[datetime, datetime]:
-    index = period_index(limit, constraints.valid_from, at)
-    return period_bounds(limit, constraints.valid_from, index)

@@ -40,7 +40,10 @@ def parse_word(kind: type[_Word], value: Mapping[str, object], name: str, pointe
     Raises InvalidConstraints.
     """
     word = value.get(name)
-    if isinstance(word, str) and word in [member.value for member in kind]:
-        return kind(word)
+    if isinstance(word, str):
+        try:
+            return kind(word)
+        except ValueError:
+            pass
     words = ", ".join(member.value for member in kind)
     raise InvalidConstraints(f"One of {words}.", pointer=f"{pointer}/{name}")

@@ -9,10 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property, lru_cache
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from batchtokens_verifier.constraints.instants import instant_of, parse_zone, wall_clock
+from batchtokens_verifier.constraints.instants import (
+    instant_of,
+    parse_zone,
+    wall_clock,
+    zone_named,
+)
 from batchtokens_verifier.constraints.members import parse_count, parse_word, refuse_unknown
 from batchtokens_verifier.constraints.money import Amount
 from batchtokens_verifier.errors import InvalidConstraints
@@ -94,16 +100,24 @@ class PeriodicLimit:
 
 def period_index(limit: PeriodicLimit, valid_from: datetime, at: datetime) -> int:
     """Return the number of the period that holds `at`: 0 where valid_from is, negative before."""
-    clock = _Clock.of(limit, valid_from)
-    return clock.number(at) - clock.number(valid_from)
+    clock = _clock(limit, valid_from)
+    return clock.number(at) - clock.first
 
 
 def period_bounds(
     limit: PeriodicLimit, valid_from: datetime, index: int
 ) -> tuple[datetime, datetime]:
     """Return start and end of period `index`: half-open, UTC."""
-    clock = _Clock.of(limit, valid_from)
-    number = clock.number(valid_from) + index
+    clock = _clock(limit, valid_from)
+    return clock.start(clock.first + index), clock.start(clock.first + index + 1)
+
+
+def period_holding(
+    limit: PeriodicLimit, valid_from: datetime, at: datetime
+) -> tuple[datetime, datetime]:
+    """Return start and end of the period that holds `at`."""
+    clock = _clock(limit, valid_from)
+    number = clock.number(at)
     return clock.start(number), clock.start(number + 1)
 
 
@@ -117,7 +131,7 @@ def add_months(wall: datetime, months: int) -> datetime:
     return wall.replace(year=year, month=month + 1, day=day)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Clock:
     """Counts periods from `anchor`, a wall-clock time; `exact` is the anchor's instant if known."""
 
@@ -126,15 +140,12 @@ class _Clock:
     months: int
     anchor: datetime
     exact: datetime | None
+    valid_from: datetime
 
-    @classmethod
-    def of(cls, limit: PeriodicLimit, valid_from: datetime) -> "_Clock":
-        zone = ZoneInfo(limit.time_zone)
-        days, months = _DAYS.get(limit.period_type, 0), _MONTHS.get(limit.period_type, 0)
-        wall = wall_clock(valid_from, zone)
-        if limit.period_alignment is Alignment.CONSENT:
-            return cls(zone, days, months, wall, valid_from.astimezone(UTC))
-        return cls(zone, days, months, _calendar_start(wall, days, months), None)
+    @cached_property
+    def first(self) -> int:
+        """Return the number of the period that holds valid_from."""
+        return self.number(self.valid_from)
 
     def start(self, number: int) -> datetime:
         if number == 0 and self.exact:
@@ -157,6 +168,16 @@ class _Clock:
             return (wall.date() - self.anchor.date()).days // self.days
         passed = (wall.year - self.anchor.year) * 12 + wall.month - self.anchor.month
         return passed // self.months
+
+
+@lru_cache(maxsize=256)
+def _clock(limit: PeriodicLimit, valid_from: datetime) -> _Clock:
+    zone = zone_named(limit.time_zone)
+    days, months = _DAYS.get(limit.period_type, 0), _MONTHS.get(limit.period_type, 0)
+    wall = wall_clock(valid_from, zone)
+    if limit.period_alignment is Alignment.CONSENT:
+        return _Clock(zone, days, months, wall, valid_from.astimezone(UTC), valid_from)
+    return _Clock(zone, days, months, _calendar_start(wall, days, months), None, valid_from)
 
 
 def _calendar_start(wall: datetime, days: int, months: int) -> datetime:

@@ -1,4 +1,4 @@
-"""Schedules: a closed subset of RFC 5545 recurrence rules, expanded day by day inside validity.
+"""Schedules: a closed subset of RFC 5545 recurrence rules, expanded inside validity.
 
 DTSTART is valid_from on the wall clock of the limit's zone. A day that a month lacks becomes its
 last one (RFC 7529 SKIP=BACKWARD). No rule is followed past valid_to, so none can run away.
@@ -56,26 +56,32 @@ class Rule:
 
         Raises InvalidConstraints.
         """
-        parts = _split(value)
-        rule = cls(
-            frequency=parts.get("FREQ", ""),
-            interval=int(parts.get("INTERVAL", "1")),
-            count=int(parts["COUNT"]) if "COUNT" in parts else None,
-            until=_until(parts["UNTIL"]) if "UNTIL" in parts else None,
-            weekdays=tuple(_weekday(day) for day in _listed(parts, "BYDAY")),
-            month_days=tuple(int(day) for day in _listed(parts, "BYMONTHDAY")),
-            months=tuple(int(month) for month in _listed(parts, "BYMONTH")),
-        )
-        _check_bounds(rule)
-        _check_parts(rule, allow_secondly=allow_secondly)
-        return rule
+        if not isinstance(value, str) or len(value) > 256:
+            raise _refused("A schedule is a recurrence rule, as FREQ=MONTHLY;COUNT=12.")
+        return _parsed(value, allow_secondly=allow_secondly)
 
 
-def _split(value: object) -> dict[str, str]:
-    if not isinstance(value, str) or len(value) > 256:
-        raise _refused("A schedule is a recurrence rule, as FREQ=MONTHLY;COUNT=12.")
+# Many tokens share few rules. The texts are short, so the cache stays small.
+@lru_cache(maxsize=1024)
+def _parsed(text: str, *, allow_secondly: bool) -> Rule:
+    parts = _split(text)
+    rule = Rule(
+        frequency=parts.get("FREQ", ""),
+        interval=int(parts.get("INTERVAL", "1")),
+        count=int(parts["COUNT"]) if "COUNT" in parts else None,
+        until=_until(parts["UNTIL"]) if "UNTIL" in parts else None,
+        weekdays=tuple(_weekday(day) for day in _listed(parts, "BYDAY")),
+        month_days=tuple(int(day) for day in _listed(parts, "BYMONTHDAY")),
+        months=tuple(int(month) for month in _listed(parts, "BYMONTH")),
+    )
+    _check_bounds(rule)
+    _check_parts(rule, allow_secondly=allow_secondly)
+    return rule
+
+
+def _split(text: str) -> dict[str, str]:
     parts: dict[str, str] = {}
-    for part in value.split(";"):
+    for part in text.split(";"):
         name, _, content = part.partition("=")
         if name not in _PARTS or name in parts or not _PARTS[name].fullmatch(content):
             raise _refused("The recurrence rule has an unknown, repeated or malformed part.")
@@ -154,15 +160,12 @@ def _instants(
     if rule.frequency in _SECONDS:
         yield from _steps(valid_from, valid_to, rule.interval * _SECONDS[rule.frequency])
         return
-    start = wall_clock(valid_from, zone)
-    days = (wall_clock(valid_to, zone).date() - start.date()).days
+    start, last = wall_clock(valid_from, zone), wall_clock(valid_to, zone).date()
     latest = None
-    for offset in range(days + 1):
-        wall = start + timedelta(days=offset)
-        if not _matches(rule, wall.date(), start.date()):
-            continue
+    for day in _days(rule, start.date(), last):
         # The anchor is exact even where the clocks show its time twice.
-        instant = instant_of(wall, zone) if offset else valid_from
+        at_anchor = day == start.date()
+        instant = valid_from if at_anchor else instant_of(datetime.combine(day, start.time()), zone)
         # A day that a zone skipped altogether shifts onto the next one: one run, not two.
         if instant != latest:
             yield instant
@@ -174,56 +177,66 @@ def _steps(valid_from: datetime, valid_to: datetime, seconds: int) -> Iterator[d
     return (valid_from + timedelta(seconds=n) for n in range(0, total + 1, seconds))
 
 
-def _matches(rule: Rule, day: date, anchor: date) -> bool:
-    return (
-        _in_step(rule, day, anchor)
-        and (not rule.months or day.month in rule.months)
-        and _on_day(rule, day, anchor)
-    )
+def _days(rule: Rule, anchor: date, last: date) -> Iterator[date]:
+    """Yield the rule's days from `anchor` to `last`, month by month: few of a year's days count."""
+    for months in range(anchor.year * 12 + anchor.month - 1, last.year * 12 + last.month):
+        year, month = divmod(months, 12)
+        if _in_months(rule, year, month + 1, anchor):
+            for number in _days_of_month(rule, year, month + 1, anchor):
+                day = date(year, month + 1, number)
+                if anchor <= day <= last and _in_step(rule, day, anchor):
+                    yield day
+
+
+def _in_months(rule: Rule, year: int, month: int, anchor: date) -> bool:
+    if rule.months and month not in rule.months:
+        return False
+    if rule.frequency == "MONTHLY":
+        return ((year - anchor.year) * 12 + month - anchor.month) % rule.interval == 0
+    if rule.frequency == "YEARLY":
+        # RFC 5545 §3.3.10: BYMONTHDAY alone names a day of every month, DTSTART just its own.
+        named = rule.months or rule.month_days or month == anchor.month
+        return bool(named) and (year - anchor.year) % rule.interval == 0
+    return True
 
 
 def _in_step(rule: Rule, day: date, anchor: date) -> bool:
-    match rule.frequency:
-        case "DAILY":
-            steps = (day - anchor).days
-        case "WEEKLY":
-            # Weeks start on Monday: RFC 5545's default WKST.
-            steps = (day.toordinal() - 1) // 7 - (anchor.toordinal() - 1) // 7
-        case "MONTHLY":
-            steps = (day.year - anchor.year) * 12 + day.month - anchor.month
-        case _:
-            steps = day.year - anchor.year
-    return steps % rule.interval == 0
+    if rule.interval == 1 or rule.frequency in ("MONTHLY", "YEARLY"):
+        return True
+    if rule.frequency == "DAILY":
+        return (day - anchor).days % rule.interval == 0
+    # Weeks start on Monday: RFC 5545's default WKST.
+    weeks = (day.toordinal() - 1) // 7 - (anchor.toordinal() - 1) // 7
+    return weeks % rule.interval == 0
 
 
-def _on_day(rule: Rule, day: date, anchor: date) -> bool:
-    if rule.weekdays or rule.month_days:
-        return _on_weekday(rule, day) and _on_month_day(rule.month_days, day)
-    match rule.frequency:
-        case "DAILY":
-            return True
-        case "WEEKLY":
-            return day.weekday() == anchor.weekday()
-        case "YEARLY" if not rule.months and day.month != anchor.month:
-            return False
-    return _on_month_day((anchor.day,), day)
+def _days_of_month(rule: Rule, year: int, month: int, anchor: date) -> list[int]:
+    """Return the month's days that the BY parts name, or what stands for them."""
+    first, length = monthrange(year, month)
+    month_days, weekdays = rule.month_days, rule.weekdays
+    if not weekdays and rule.frequency == "WEEKLY":
+        weekdays = ((0, anchor.weekday()),)
+    elif not weekdays and not month_days and rule.frequency != "DAILY":
+        month_days = (anchor.day,)
+    if not month_days and not weekdays:
+        return list(range(1, length + 1))
+    days = {min(day, length) if day > 0 else length + 1 + day for day in month_days}
+    if weekdays:
+        numbered = _numbered_weekdays(weekdays, first, length)
+        days = days & numbered if month_days else numbered
+    return sorted(days)
 
 
-def _on_month_day(month_days: tuple[int, ...], day: date) -> bool:
-    length = monthrange(day.year, day.month)[1]
-    return not month_days or any(
-        day.day == (min(wanted, length) if wanted > 0 else length + 1 + wanted)
-        for wanted in month_days
-    )
-
-
-def _on_weekday(rule: Rule, day: date) -> bool:
-    length = monthrange(day.year, day.month)[1]
-    from_start, from_end = (day.day + 6) // 7, -((length - day.day) // 7 + 1)
-    return not rule.weekdays or any(
-        weekday == day.weekday() and ordinal in (0, from_start, from_end)
-        for ordinal, weekday in rule.weekdays
-    )
+def _numbered_weekdays(weekdays: tuple[tuple[int, int], ...], first: int, length: int) -> set[int]:
+    """Return the days of a month of `length` days, whose 1st is weekday `first`."""
+    found: set[int] = set()
+    for ordinal, weekday in weekdays:
+        days = range(1 + (weekday - first) % 7, length + 1, 7)
+        if ordinal == 0:
+            found.update(days)
+        elif abs(ordinal) <= len(days):
+            found.add(days[ordinal - 1 if ordinal > 0 else ordinal])
+    return found
 
 
 def _refused(detail: str) -> InvalidConstraints:

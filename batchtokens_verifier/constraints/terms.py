@@ -6,14 +6,15 @@ Wire format, append-only: a new member is optional, last, with a default.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Self, TypeVar
-from zoneinfo import ZoneInfo
 
 from batchtokens_verifier.constraints.instants import (
     format_duration,
     format_instant,
     parse_duration,
     parse_instant,
+    zone_named,
 )
 from batchtokens_verifier.constraints.members import parse_count, refuse_unknown
 from batchtokens_verifier.constraints.money import Amount
@@ -39,9 +40,12 @@ CONSTRAINT_MEMBERS = frozenset(
 _Parsed = TypeVar("_Parsed")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Constraints:
-    """What bounds one operation token; instants are aware UTC, whole seconds."""
+    """What bounds one operation token; instants are aware UTC, whole seconds.
+
+    No __slots__: what follows from the members is computed once, and kept with them.
+    """
 
     valid_from: datetime
     valid_to: datetime
@@ -97,14 +101,18 @@ class Constraints:
         }
         return {name: member for name, member in members.items() if member is not None}
 
+    @cached_property
     def due_times(self) -> tuple[datetime, ...]:
         """Return the instants at which the schedule is due; none without a schedule."""
         if self.schedule is None:
             return ()
         rule = Rule.parse(self.schedule, allow_secondly=True)
         zone = self.periodic_limits[0].time_zone if self.periodic_limits else "UTC"
-        return expand(rule, valid_from=self.valid_from, valid_to=self.valid_to, zone=ZoneInfo(zone))
+        return expand(
+            rule, valid_from=self.valid_from, valid_to=self.valid_to, zone=zone_named(zone)
+        )
 
+    @cached_property
     def period_count(self) -> int:
         """Return how many periods of the first limit the validity touches; 1 without limits."""
         if not self.periodic_limits:
@@ -112,6 +120,7 @@ class Constraints:
         last = self.valid_to - timedelta(microseconds=1)
         return period_index(self.periodic_limits[0], self.valid_from, last) + 1
 
+    @property
     def slots_per_period(self) -> int:
         """Return how many slots a period has where there is no schedule (DESIGN §6)."""
         limits = self.periodic_limits
@@ -179,11 +188,11 @@ def _check_slots(constraints: Constraints, *, allow_secondly: bool) -> None:
     if (constraints.schedule is None) != (constraints.due_window is None):
         raise InvalidConstraints("A due_window goes with a schedule.", pointer="/due_window")
     if constraints.schedule is None:
-        if constraints.period_count() * constraints.slots_per_period() > MAX_SLOTS:
+        if constraints.period_count * constraints.slots_per_period > MAX_SLOTS:
             raise InvalidConstraints(f"More than {MAX_SLOTS} slots.", pointer="/periodic_limits")
         return
     Rule.parse(constraints.schedule, allow_secondly=allow_secondly)
-    runs = len(constraints.due_times())
+    runs = len(constraints.due_times)
     if constraints.max_occurrences not in (None, runs):
         raise InvalidConstraints(
             f"The schedule has {runs} occurrences.", pointer="/max_occurrences"

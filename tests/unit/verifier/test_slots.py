@@ -30,7 +30,7 @@ def test_every_slot_has_its_own_name(vector: dict[str, Any]) -> None:
     slots = plan(vector["constraints"])
 
     assert slots.capacity == len({slot.name for slot in slots.slots}) == vector["capacity"]
-    assert all(slots.named(slot.name) is slot for slot in slots.slots)
+    assert all(slots.named(slot.name) == slot for slot in slots.slots)
 
 
 @pytest.mark.parametrize("name", ["o12", "o-1", "o00", "p0", "o", "", "O0", "o0 ", "p0.0"])
