@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from batchtokens.models import OperationToken, Redemption, RedemptionAttempt, RedemptionStatus
+from batchtokens.models import Redemption, RedemptionAttempt, RedemptionStatus
 from batchtokens.models.locking import LockedToken
 from batchtokens_verifier.claims import OperationTokenClaims
 from batchtokens_verifier.constraints import (
@@ -20,6 +21,7 @@ from batchtokens_verifier.constraints import (
     resolve_amount,
 )
 from batchtokens_verifier.errors import (
+    LimitExceeded,
     OperationHeld,
     OperationMismatch,
     OperationRevoked,
@@ -62,9 +64,15 @@ def may_proceed(locked: LockedToken, redemption: Redemption, attempt: Redemption
     )
 
 
-def effective_constraints(token: OperationToken, claims: OperationTokenClaims) -> Constraints:
-    """Return the limits that bind the row now: never above the signed ones."""
-    return claims.constraints
+def effective_limits(signed: Constraints, lowered: Mapping[str, Any]) -> Constraints:
+    """Return the signed limits with what the person lowered (`OperationToken.lowered`) in place.
+
+    For sums, counts and amounts alone: slots always follow from what was signed.
+    """
+    amounts = ("max_individual_amount", "max_total")
+    members = {name: Amount.parse(lowered[name], "") for name in amounts if name in lowered}
+    count = lowered.get("max_occurrences", signed.max_occurrences)
+    return replace(signed, max_occurrences=count, **members) if lowered else signed
 
 
 def claim_slot(
@@ -80,14 +88,18 @@ def claim_slot(
     UnresolvedConstraint.
     """
     check_validity(claims, locked.at)
-    limits = effective_constraints(locked.token, claims)
-    amount = resolve_amount(claims.operation, limits, presented)
+    limits = claims.constraints
+    effective = effective_limits(limits, locked.token.lowered)
+    amount = resolve_amount(claims.operation, effective, presented)
+    most = effective.max_individual_amount
+    if most and amount.minor > most.minor:  # a fixed amount, above what the person lowered it to
+        raise LimitExceeded("The amount passes max_individual_amount.", pointer="/amount")
     slot, former = _choose(locked, _open_slots(limits, locked.at, occurrence), amount, occurrence)
     counts_at = plan_slots(limits).counts_at(slot, locked.at)
     if former is not None and former.status_at(locked.at) == RedemptionStatus.IN_DOUBT:
         counts_at = former.counts_at
     others = (r for r in locked.redemptions.values() if r.slot != slot.name)
-    remaining = check_limits(limits, tuple(_uses(others)), Use(counts_at, amount))
+    remaining = check_limits(effective, tuple(_uses(others)), Use(counts_at, amount))
     return Claim(slot.name, amount, counts_at, remaining, former)
 
 
