@@ -69,10 +69,13 @@ def effective_limits(signed: Constraints, lowered: Mapping[str, Any]) -> Constra
 
     For sums, counts and amounts alone: slots always follow from what was signed.
     """
-    amounts = ("max_individual_amount", "max_total")
-    members = {name: Amount.parse(lowered[name], "") for name in amounts if name in lowered}
-    count = lowered.get("max_occurrences", signed.max_occurrences)
-    return replace(signed, max_occurrences=count, **members) if lowered else signed
+    if not lowered:
+        return signed
+    names = {"max_individual_amount", "max_total"} & lowered.keys()
+    changed: dict[str, Any] = {name: Amount.parse(lowered[name], f"/{name}") for name in names}
+    if "max_occurrences" in lowered:
+        changed["max_occurrences"] = lowered["max_occurrences"]
+    return replace(signed, **changed)
 
 
 def claim_slot(
