@@ -6,6 +6,7 @@ It is read under the person's row lock, so that two issues cannot both fit under
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,7 @@ from batchtokens.errors import (
 from batchtokens.models import OperationToken, OperationType
 from batchtokens.models.clock import DatabaseClock
 from batchtokens.services.issue import Draft
+from batchtokens.services.status_places import open_list
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Allowance:
     live_mandates: int
     live_total_minor: int
     earlier: OperationToken | None
+    status_list_id: uuid.UUID | None = None
 
     def check(self, draft: Draft) -> None:
         """Raise MandateLimitReached if the draft would pass a cap of its type."""
@@ -92,7 +95,7 @@ def allow_operation(
         raise MetaScopeMissing(kind.meta_scope)
     _check_authentication(kind, grant, at)
     earlier = OperationToken.objects.get(pk=kind.earlier) if kind.earlier else None
-    return Allowance(user, kind, at, kind.live_mandates, kind.live_total, earlier)
+    return Allowance(user, kind, at, kind.live_mandates, kind.live_total, earlier, kind.open_list)
 
 
 def _check_authentication(kind: OperationType, grant: Grant, at: dt.datetime) -> None:
@@ -127,6 +130,7 @@ def _types(
             live_mandates=_counted("max_live_mandates", live.annotate(n=Count("pk"))),
             live_total=_counted("max_total_minor", live.annotate(n=Sum("max_total_minor"))),
             earlier=Subquery(earlier.values("pk")),
+            open_list=open_list(OuterRef("executor")),
         )
     )
 

@@ -85,6 +85,7 @@ def _create(
             client=None,
             at=allowance.at,
             origin=Origin(idempotency_digest=key, request_digest=request.digest()),
+            status_list_id=allowance.status_list_id,
         )
         enqueue_runs(issued, at=allowance.at, limits=draft.constraints)
         return issued.row

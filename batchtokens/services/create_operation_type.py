@@ -14,6 +14,7 @@ from accounts.scopes import REDEEM, SCOPES, TOKEN_EXCHANGE
 from batchtokens.errors import ConsentModeNotSupported, OperationTypeNotValid
 from batchtokens.models import ConsentMode, OperationToken, OperationType
 from batchtokens.services.check_operation_type import check_schema, check_template
+from batchtokens.services.status_places import ensure_list
 from batchtokens_verifier.constraints import Amount
 
 SCOPE_NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,79}")
@@ -59,6 +60,7 @@ def create_operation_type(*, definition: Mapping[str, Any]) -> OperationType:
         )
         kind = _store(current, definition["name"], values)
         kind.trigger_clients.set(triggers)
+        ensure_list(kind.executor.pk)
         return kind
 
 

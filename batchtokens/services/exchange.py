@@ -161,7 +161,12 @@ def _issue(
         keep_until=allowance.at + KEPT_FOR_RETRIES if key else None,
     )
     return issue_operation_token(
-        draft=draft, user=allowance.user, client=by, at=allowance.at, origin=origin
+        draft=draft,
+        user=allowance.user,
+        client=by,
+        at=allowance.at,
+        origin=origin,
+        status_list_id=allowance.status_list_id,
     )
 
 

@@ -27,7 +27,8 @@ from batchtokens.models import (
 )
 from batchtokens.models.writing import insertion, write_together
 from batchtokens.services.check_operation_type import check_against_schema, member_names
-from batchtokens.services.digests import text_digest
+from batchtokens.services.signatures import keep_claims, keep_signature
+from batchtokens.services.status_places import Place, take_place
 from batchtokens.services.summarise import summarise
 from batchtokens_verifier.canonical import (
     MAX_SAFE_INTEGER,
@@ -153,16 +154,42 @@ def _parse_constraints(
 
 
 def issue_operation_token(
-    *, draft: Draft, user: User, client: ServiceClient | None, at: dt.datetime, origin: Origin
+    *,
+    draft: Draft,
+    user: User,
+    client: ServiceClient | None,
+    at: dt.datetime,
+    origin: Origin,
+    status_list_id: uuid.UUID | None = None,
 ) -> Issued:
     """Sign the draft and store its row and first ledger entry in one statement.
 
+    status_list_id: the executor's list that gives places; None: it has none yet.
     Call it in a transaction, with the caps checked.
     """
-    row, claims = _compose(draft, user=user, client=client, at=at)
+    return take_place(
+        status_list_id,
+        executor_id=draft.operation_type.executor.pk,
+        at=at,
+        store=lambda place: _store(
+            draft, user=user, client=client, at=at, origin=origin, place=place
+        ),
+    )
+
+
+def _store(
+    draft: Draft,
+    *,
+    user: User,
+    client: ServiceClient | None,
+    at: dt.datetime,
+    origin: Origin,
+    place: Place,
+) -> Issued:
+    row, claims = _compose(draft, user=user, client=client, at=at, place=place)
     signed = sign(claims, purpose=Purpose.OPERATION)
-    row.kid, row.alg = signed.kid, signed.alg
-    row.jws_digest = text_digest(signed.token)
+    keep_signature(row, signed)
+    keep_claims(row, signed)
     row.subject_digest = origin.subject_digest
     row.idempotency_digest = origin.idempotency_digest
     row.request_digest = origin.request_digest
@@ -175,7 +202,7 @@ def issue_operation_token(
 
 
 def _compose(
-    draft: Draft, *, user: User, client: ServiceClient | None, at: dt.datetime
+    draft: Draft, *, user: User, client: ServiceClient | None, at: dt.datetime, place: Place
 ) -> tuple[OperationToken, dict[str, Any]]:
     kind, limits = draft.operation_type, draft.constraints
     jti = "opt_" + secrets.token_urlsafe(16)
@@ -200,10 +227,12 @@ def _compose(
         valid_from=limits.valid_from,
         valid_to=limits.valid_to,
         salt=secrets.token_bytes(16),
+        status_list_id=place.status_list_id,
+        status_index=place.index,
         last_at=at,
     )
     row.details = _details(draft, row)
-    return row, _claims(row, jti)
+    return row, _claims(row, jti) | {"status": place.claim()}
 
 
 def _details(draft: Draft, row: OperationToken) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def world(
         world = mandates.savings(max_live_mandates=1_000_000)
         issued = mandates.issue(world)
         unique = {"token_hash": "'copy-' || n", "subject_digest": "'copy-' || n"}
+        unique["status_index"] = "(t.status_index + n) & 1048575"
         multiply(issued.row, request.param, unique=unique)
         multiply(SessionFamily.objects.get(), request.param, unique={})
         assert OperationToken.objects.count() > request.param
