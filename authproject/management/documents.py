@@ -9,6 +9,7 @@ from accounts.errors import AccountsError
 from accounts.management.base import Exit, ProductCommand
 from authproject.env import VARIABLES, Variable
 from authproject.management.authentication_document import authentication_document
+from authproject.management.states_document import states_document
 from authproject.problems import PLAIN_CODES
 from batchtokens.errors import BatchtokensError
 from batchtokens_verifier.errors import ProblemError, VerificationError
@@ -97,5 +98,6 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/errors.md": errors_document,
     "docs/commands.md": commands_document,
     "docs/authentication.md": lambda: authentication_document(NOTE),
+    "docs/states.md": lambda: states_document(NOTE),
     ".env.example": dotenv_example,
 }

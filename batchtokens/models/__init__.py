@@ -16,7 +16,12 @@ from batchtokens.models.ledger import (
     instant,
     salted_digest,
 )
-from batchtokens.models.operation_tokens import HoldKind, OperationToken, Status
+from batchtokens.models.operation_tokens import (
+    STATUS_TRANSITIONS,
+    HoldKind,
+    OperationToken,
+    Status,
+)
 from batchtokens.models.operation_types import ConsentMode, OperationType
 from batchtokens.models.queue import QueuedRun, RunState
 from batchtokens.models.redemptions import (
@@ -34,6 +39,7 @@ __all__ = [
     "MAX_RELEASES",
     "STATE_FIELDS",
     "STATUS_LIST_SIZE",
+    "STATUS_TRANSITIONS",
     "TRANSITIONS",
     "Checkpoint",
     "Consent",

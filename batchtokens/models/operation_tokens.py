@@ -26,6 +26,19 @@ class Status(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+# What may follow what. `completed` and `expired` are never stored, counts and time lead there: a
+# last run may be settled after the token has expired.
+STATUS_TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.ACTIVE: frozenset({Status.HELD, Status.COMPLETED, Status.EXPIRED, Status.CANCELLED}),
+    Status.HELD: frozenset(
+        {Status.ACTIVE, Status.HELD, Status.COMPLETED, Status.EXPIRED, Status.CANCELLED}
+    ),
+    Status.EXPIRED: frozenset({Status.COMPLETED}),
+    Status.COMPLETED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+
+
 class HoldKind(models.TextChoices):
     USER = "user"
     CLIENT = "client"

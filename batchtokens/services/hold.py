@@ -11,6 +11,7 @@ from django.db import transaction
 from batchtokens.errors import HoldNotAllowed, OperationFinal, OperationNotFound
 from batchtokens.models import (
     STATE_FIELDS,
+    STATUS_TRANSITIONS,
     EntryKind,
     HoldKind,
     OperationToken,
@@ -21,7 +22,6 @@ from batchtokens.models import (
 from batchtokens.models.locking import LockedToken, lock_operation_token
 from batchtokens.models.writing import change, insertion, write_together
 
-_ENDED = frozenset({Status.CANCELLED, Status.COMPLETED, Status.EXPIRED})
 LIFTS: dict[HoldKind, tuple[HoldKind, ...]] = {
     HoldKind.USER: (HoldKind.USER,),
     HoldKind.CLIENT: (HoldKind.CLIENT,),
@@ -74,9 +74,26 @@ def lock_live(operation_id: uuid.UUID, now: dt.datetime | None) -> LockedToken:
     locked = lock_operation_token(pk=operation_id, now=now)
     if locked is None:
         raise OperationNotFound
-    if locked.token.status_at(locked.at) in _ENDED:
-        raise OperationFinal
+    check_changeable(locked.token, locked.at)
     return locked
+
+
+def check_changeable(token: OperationToken, at: dt.datetime) -> None:
+    """Raise OperationFinal unless somebody may still hold, resume or cancel it.
+
+    What can be cancelled has not ended.
+    """
+    if Status.CANCELLED not in STATUS_TRANSITIONS[token.status_at(at)]:
+        raise OperationFinal
+
+
+def can_change(token: OperationToken, at: dt.datetime) -> bool:
+    """Say whether `check_changeable` lets it pass."""
+    try:
+        check_changeable(token, at)
+    except OperationFinal:
+        return False
+    return True
 
 
 def record(
