@@ -1,0 +1,175 @@
+"""What became of each due occurrence of a mandate: I7's partition, one class each.
+
+`classify` is a pure function of the slots, the redemptions and what the ledger says of holds;
+`tell_occurrences` reads these for many mandates in two statements.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from batchtokens.models import EntryKind, LedgerEntry, OperationToken, Redemption
+from batchtokens_verifier.constraints import Amount, Constraints, Slot, SlotPlan, plan_slots
+from batchtokens_verifier.constraints.terms import CONSTRAINT_MEMBERS
+
+# A run that is redeemed in its window's last moment needs time to show.
+GRACE = dt.timedelta(minutes=5)
+
+
+class OccurrenceState(StrEnum):
+    """Every due occurrence has exactly one; of an open or just closed one it may still change."""
+
+    SETTLED = "settled"
+    RESERVED = "reserved"
+    IN_DOUBT = "in_doubt"
+    RELEASED = "released"
+    SKIPPED = "skipped"  # its window closed while a hold was set
+    MISSED = "missed"  # its window closed, and nothing stood in the way
+    EXPIRED = "expired"  # the mandate ended before its window would have
+    CANCELLED = "cancelled"  # the mandate was cancelled before its window closed
+    WAITING = "waiting"  # its window, or the grace after it, is not over
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """One due occurrence; `redemption` where its slot was ever taken."""
+
+    slot: Slot
+    state: OccurrenceState
+    redemption: Redemption | None = None
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A time in which at least one hold was set; `end` None: it still is."""
+
+    start: dt.datetime
+    end: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """What the ledger says of when a mandate could not run. holds: ascending, disjoint."""
+
+    holds: Sequence[Hold] = ()
+    cancelled_at: dt.datetime | None = None
+    redemptions: Mapping[str, Redemption] = field(default_factory=dict)
+
+    def held_at(self, instant: dt.datetime) -> bool:
+        return any(
+            hold.start <= instant and (hold.end is None or instant < hold.end)
+            for hold in self.holds
+        )
+
+
+def classify(
+    plan: SlotPlan, history: History, *, at: dt.datetime, grace: dt.timedelta = GRACE
+) -> Iterator[Occurrence]:
+    """Yield every occurrence that is due at `at`, earliest first, with its one state.
+
+    Without a schedule the first slot is due, as the queue has it, and every other one once it was
+    taken: an executor need not use a period.
+    """
+    for slot in _slots(plan, history):
+        if slot.opens_at > at:
+            return
+        redemption = history.redemptions.get(slot.name)
+        if redemption is not None:
+            state = OccurrenceState(redemption.status_at(at).value)
+        else:
+            state = _untaken(plan, slot, history, at, grace)
+        yield Occurrence(slot, state, redemption)
+
+
+def _slots(plan: SlotPlan, history: History) -> Iterable[Slot]:
+    if plan.scheduled:
+        return plan.slots
+    taken = {plan.named(name) for name in history.redemptions}
+    return sorted(
+        {*plan.open_at(plan.constraints.valid_from)[:1], *taken}, key=lambda slot: slot.opens_at
+    )
+
+
+def _untaken(
+    plan: SlotPlan, slot: Slot, history: History, at: dt.datetime, grace: dt.timedelta
+) -> OccurrenceState:
+    last = _last_instant(plan, slot)
+    if history.cancelled_at is not None and history.cancelled_at <= min(last, at):
+        return OccurrenceState.CANCELLED
+    if at <= slot.closes_at + grace:
+        return OccurrenceState.WAITING
+    if history.held_at(last):
+        return OccurrenceState.SKIPPED
+    return OccurrenceState.EXPIRED if _is_cut_short(plan, slot) else OccurrenceState.MISSED
+
+
+def _last_instant(plan: SlotPlan, slot: Slot) -> dt.datetime:
+    """Return the last instant at which the slot could be taken; the ledger counts microseconds."""
+    end = slot.closes_at
+    return end if plan.is_open(slot, end) else end - dt.timedelta(microseconds=1)
+
+
+def _is_cut_short(plan: SlotPlan, slot: Slot) -> bool:
+    window = plan.constraints.due_window
+    return window is not None and slot.opens_at + window > plan.valid_to
+
+
+def tell_occurrences(
+    tokens: Iterable[OperationToken], *, at: dt.datetime, grace: dt.timedelta = GRACE
+) -> Iterator[tuple[OperationToken, list[Occurrence]]]:
+    """Yield each mandate with its due occurrences. Two statements, for as many as fit in memory.
+
+    at: an instant of the database's clock, not after the rows were read.
+    """
+    rows = list(tokens)
+    holds, redemptions = _holds(rows), _redemptions(rows)
+    for row in rows:
+        history = History(holds[row.pk], row.cancelled_at, redemptions[row.pk])
+        yield row, list(classify(plan_slots(signed_limits(row)), history, at=at, grace=grace))
+
+
+def signed_limits(row: OperationToken) -> Constraints:
+    """Read the constraints that the mandate was signed with."""
+    operation = json.loads(row.operation)
+    amount = Amount.parse(operation["amount"], "") if "amount" in operation else None
+    return Constraints.parse(
+        {name: row.details[name] for name in CONSTRAINT_MEMBERS if name in row.details},
+        operation_amount=amount,
+        allow_secondly=True,  # it was signed
+    )
+
+
+def fold_holds(changes: Iterable[tuple[dt.datetime, bool]]) -> list[Hold]:
+    """Turn "from then on held, or not", in the ledger's order, into the times of holding."""
+    folded: list[Hold] = []
+    for at, held in changes:
+        is_open = bool(folded) and folded[-1].end is None
+        if held and not is_open:
+            folded.append(Hold(at))
+        elif is_open and not held:
+            folded[-1] = Hold(folded[-1].start, at)
+    return folded
+
+
+def _holds(rows: Iterable[OperationToken]) -> dict[Any, list[Hold]]:
+    changes: dict[Any, list[tuple[dt.datetime, bool]]] = defaultdict(list)
+    kinds = (EntryKind.HELD, EntryKind.RESUMED)
+    entries = LedgerEntry.objects.filter(operation_token__in=rows, kind__in=kinds)
+    for entry in entries.order_by("operation_token", "seq"):
+        held = bool(json.loads(entry.entry)["state"]["holds"])
+        changes[entry.operation_token_id].append((entry.at, held))
+    folded = {token: fold_holds(told) for token, told in changes.items()}
+    return defaultdict(list, folded)
+
+
+def _redemptions(rows: Iterable[OperationToken]) -> dict[Any, dict[str, Redemption]]:
+    found: dict[Any, dict[str, Redemption]] = defaultdict(dict)
+    for redemption in Redemption.objects.filter(operation_token__in=rows):
+        found[redemption.operation_token_id][redemption.slot] = redemption
+    return found
