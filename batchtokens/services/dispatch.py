@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet
 
 from batchtokens.models import QueuedRun, RunState
 from batchtokens.models.clock import database_now
+from batchtokens.models.queue import QueuedRunQuerySet
 from batchtokens.services.record_refusal import record_refusal
 from batchtokens_verifier.errors import OperationHeld, OutsideValidity
 
@@ -53,14 +54,18 @@ def claim_runs(*, owner: str, limit: int, now: dt.datetime | None = None) -> lis
         set_aside_closed(clock)
         # A lease that ended after its window is handed out, too: the executor may have acted before
         # the worker died, and gets to settle.
-        claimable = QueuedRun.objects.claimable(clock).filter(_RUNS)
-        runs = list(_unclaimed(claimable).order_by("next_attempt_at")[:limit])
+        runs = list(_unclaimed(waiting_runs(clock)).order_by("next_attempt_at")[:limit])
         for run in runs:
             run.state, run.lease_owner = RunState.LEASED, owner
             run.leased_until = clock + settings.DELIVERY_LEASE
             run.attempts += 1
         QueuedRun.objects.bulk_update(runs, ["state", "lease_owner", "leased_until", "attempts"])
         return runs
+
+
+def waiting_runs(now: dt.datetime) -> QueuedRunQuerySet:
+    """Return what could be claimed: due, in nobody's hands, and nobody in it is stopped."""
+    return QueuedRun.objects.claimable(now).filter(_RUNS)
 
 
 def claimed_at(run: QueuedRun) -> dt.datetime:

@@ -61,9 +61,7 @@ def resume_operation(
     """Lift what `by` may lift. Raises HoldNotAllowed where nothing of that kind holds it."""
     with transaction.atomic(durable=True):
         locked = lock_live(operation_id, now)
-        lifted = [kind for kind in LIFTS[by] if kind in locked.token.holds]
-        if not lifted:
-            raise HoldNotAllowed("No hold of this kind is set.")
+        lifted = liftable(locked.token, by)
         locked.token.holds = [kind for kind in locked.token.holds if kind not in lifted]
         kinds = sorted(kind.value for kind in lifted)
         return record(locked, EntryKind.RESUMED, by=by, actor=actor, reason=reason, lifted=kinds)
@@ -94,6 +92,14 @@ def can_change(token: OperationToken, at: dt.datetime) -> bool:
     except OperationFinal:
         return False
     return True
+
+
+def liftable(token: OperationToken, by: HoldKind) -> list[HoldKind]:
+    """Return the kinds of its holds that `by` may lift; raise HoldNotAllowed where none is."""
+    found = [kind for kind in LIFTS[by] if kind in token.holds]
+    if not found:
+        raise HoldNotAllowed("No hold of this kind is set.")
+    return found
 
 
 def record(

@@ -6,10 +6,24 @@ from typing import Any
 from django.core.management import CommandParser
 
 from accounts.management.base import ProductCommand, add_shared_options
+from batchtokens.management.operations.cancel import CancelOperation
+from batchtokens.management.operations.hold import HoldOperation
 from batchtokens.management.operations.list import ListOperations
+from batchtokens.management.operations.resume import ResumeOperation
+from batchtokens.management.operations.run_due import RunDue
+from batchtokens.management.operations.show import ShowOperation
 from batchtokens.management.operations.verb import Verb
+from batchtokens.management.operations.verify import VerifyToken
 
-VERBS: tuple[Verb, ...] = (ListOperations(),)
+VERBS: tuple[Verb, ...] = (
+    ListOperations(),
+    ShowOperation(),
+    HoldOperation(),
+    ResumeOperation(),
+    CancelOperation(),
+    VerifyToken(),
+    RunDue(),
+)
 
 
 class Command(ProductCommand):

@@ -1,0 +1,84 @@
+"""What hold, resume and cancel have in common: which operations, why, and who decides.
+
+Each operation is a transaction of its own: a refusal does not stop the others.
+"""
+
+import getpass
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.core.management import CommandParser
+
+from accounts.management.arguments import name
+from accounts.management.base import PartialFailure, ProductCommand, Refused, UsageError
+from batchtokens.management.operations.named import operation_named
+from batchtokens.management.operations.verb import Verb
+from batchtokens.models import HoldKind, OperationToken
+from batchtokens.models.clock import database_now
+from batchtokens_verifier.errors import ProblemError
+
+MOST = 100
+LONGEST_REASON = 500
+
+
+class ChangeVerb(Verb):
+    """Base of the three.
+
+    `done` is what an operation then is; `check` raises where `service` would refuse.
+    """
+
+    destructive = True
+    done: ClassVar[str]
+    service: ClassVar[Callable[..., OperationToken]]
+    check: ClassVar[Callable[[OperationToken, datetime], None]]
+
+    def add_options(self, parser: CommandParser) -> None:
+        """Declare which, and who decides."""
+        parser.add_argument("ids", metavar="ID", nargs="+", type=name, help="op_ ids")
+        parser.add_argument(
+            "--operator", type=name, help="who decides (default: the account that runs this)"
+        )
+
+    def run(self, command: ProductCommand, options: dict[str, Any]) -> None:
+        """Ask, change each, and print what became of each."""
+        reason = options["reason"].strip()
+        if not reason or len(reason) > LONGEST_REASON:
+            raise UsageError(
+                f"Say why: --reason, 1 to {LONGEST_REASON} characters; its owner sees it."
+            )
+        if len(options["ids"]) > MOST:
+            raise UsageError(f"At most {MOST} operations at once.")
+        tokens = [operation_named(each) for each in dict.fromkeys(options["ids"])]
+        actor = f"operator:{options['operator'] or getpass.getuser()}"
+        if not options["dry_run"]:
+            command.confirm(f"{self.name.capitalize()} {len(tokens)}?", yes=options["yes"])
+        rows = [self._one(token, actor, reason, dry=options["dry_run"]) for token in tokens]
+        command.emit(rows)
+        _conclude([str(row["refused"]) for row in rows if row["refused"]], len(rows))
+
+    def _one(self, token: OperationToken, actor: str, reason: str, *, dry: bool) -> dict[str, Any]:
+        change = type(self)
+        refused = ""
+        try:
+            if dry:
+                change.check(token, database_now())
+            else:
+                token = change.service(
+                    operation_id=token.pk, by=HoldKind.STAFF, actor=actor, reason=reason
+                )
+        except ProblemError as refusal:
+            refused = refusal.code
+        status = token.status_at(database_now()).value
+        done = "" if refused else f"would be {self.done}" if dry else self.done
+        return {"id": token.public_id, "done": done, "refused": refused, "status": status}
+
+
+def _conclude(refusals: list[str], count: int) -> None:
+    """Raise Refused where all were, PartialFailure where some were."""
+    if not refusals:
+        return
+    told = ", ".join(sorted(set(refusals)))
+    if len(refusals) == count:
+        raise Refused(f"Nothing was changed: {told}.")
+    raise PartialFailure(f"{len(refusals)} of {count} were refused: {told}.")
