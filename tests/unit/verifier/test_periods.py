@@ -51,7 +51,7 @@ def read(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-@pytest.mark.parametrize("vector", cases("periods", "vectors"))
+@pytest.mark.parametrize("vector", cases("periods", "vectors") + cases("periods", "odd_days"))
 def test_periods_begin_and_end_where_published(vector: dict[str, Any]) -> None:
     periods = limit(vector["period_type"], vector["period_alignment"], vector["time_zone"])
     starts = [read(start) for start in vector["starts"]]
@@ -60,7 +60,7 @@ def test_periods_begin_and_end_where_published(vector: dict[str, Any]) -> None:
         assert period_bounds(periods, read(vector["valid_from"]), index) == bounds
 
 
-@pytest.mark.parametrize("vector", cases("periods", "vectors"))
+@pytest.mark.parametrize("vector", cases("periods", "vectors") + cases("periods", "odd_days"))
 def test_boundary_belongs_to_the_later_period(vector: dict[str, Any]) -> None:
     periods = limit(vector["period_type"], vector["period_alignment"], vector["time_zone"])
     starts, valid_from = [read(start) for start in vector["starts"]], read(vector["valid_from"])
