@@ -29,6 +29,7 @@ _DETAIL_MEMBERS = frozenset(
 )
 _OPERATION_JTI = re.compile(r"opt_[A-Za-z0-9_-]{22,64}")
 _OPERATION_ID = re.compile(r"op_[A-Za-z0-9_-]{1,64}")
+_DIGEST = re.compile(r"sha-256:[A-Za-z0-9_-]{43}")
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
 
 
@@ -50,6 +51,23 @@ class AccessTokenClaims:
     acr: str | None
     amr: tuple[str, ...]
     key: str | None = None  # private: the API key that a service client got the token for
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReference:
+    """Where a token's status is told: entry `idx` of the list at `uri`."""
+
+    uri: str
+    idx: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentReference:
+    """What the user confirmed: mode `exact` names the consent and the digest of the mandate."""
+
+    mode: str
+    id: str | None = None
+    mandate_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +93,8 @@ class OperationTokenClaims:
     constraints: Constraints
     redemption_uri: str
     raw: dict[str, Any] = field(repr=False)
+    status: StatusReference | None = None
+    consent: ConsentReference = ConsentReference("scope")
 
     @property
     def token_hash(self) -> str:
@@ -102,7 +122,7 @@ def parse_access_token(claims: Mapping[str, Any]) -> AccessTokenClaims:
     return AccessTokenClaims(
         **_common(claims),
         sid=_string(claims, "sid") if "sid" in claims else None,
-        auth_time=_seconds(claims, "auth_time") if "auth_time" in claims else None,
+        auth_time=_integer(claims, "auth_time") if "auth_time" in claims else None,
         acr=_string(claims, "acr") if "acr" in claims else None,
         amr=_strings(claims, "amr") if "amr" in claims else (),
         key=_string(claims, "key") if "key" in claims else None,
@@ -146,18 +166,21 @@ def _operation_claims(claims: Mapping[str, Any], *, allow_secondly: bool) -> Ope
         operation_amount=_fixed_amount(operation),
         allow_secondly=allow_secondly,
     )
+    consent = _consent(claims)
     parsed = OperationTokenClaims(
         **common,
         act=_actor(claims),
         txn=_string(claims, "txn"),
         parameter_digest=_string(claims, "parameter_digest"),
-        consent_mode=_consent_mode(claims),
+        consent_mode=consent.mode,
         operation_type=_string(detail, "type"),
         operation_id=_string(detail, "identifier"),
         operation=operation,
         constraints=constraints,
         redemption_uri=_redemption_uri(detail),
         raw=dict(claims),
+        status=_status(claims) if "status" in claims else None,
+        consent=consent,
     )
     _check_agreement(parsed, detail)
     return parsed
@@ -204,11 +227,27 @@ def _actor(claims: Mapping[str, Any]) -> str | None:
     return _string(claims["act"], "sub")
 
 
-def _consent_mode(claims: Mapping[str, Any]) -> str:
+def _consent(claims: Mapping[str, Any]) -> ConsentReference:
     consent = claims.get("consent")
     if not isinstance(consent, dict) or consent.get("mode") not in ("scope", "exact"):
         raise TokenNotValid("consent")
-    return str(consent["mode"])
+    digest = _string(consent, "mandate_digest") if "mandate_digest" in consent else None
+    if digest is not None and not _DIGEST.fullmatch(digest):
+        raise TokenNotValid("mandate_digest")
+    return ConsentReference(
+        mode=str(consent["mode"]),
+        id=_string(consent, "id") if "id" in consent else None,
+        mandate_digest=digest,
+    )
+
+
+def _status(claims: Mapping[str, Any]) -> StatusReference:
+    """Read the reference (Token Status List, section 6); another mechanism could not be asked."""
+    status = claims["status"]
+    reference = status.get("status_list") if isinstance(status, dict) else None
+    if not isinstance(reference, dict):
+        raise TokenNotValid("status")
+    return StatusReference(uri=_string(reference, "uri"), idx=_integer(reference, "idx"))
 
 
 def _redemption_uri(detail: Mapping[str, Any]) -> str:
@@ -224,7 +263,7 @@ def _common(claims: Mapping[str, Any]) -> dict[str, Any]:
     """Return RFC 9068's claims, which both classes have; `aud` is one string, never a list."""
     names = ("iss", "sub", "aud", "client_id", "jti", "scope")
     strings = {name: _string(claims, name) for name in names}
-    times = {name: _seconds(claims, name) for name in ("iat", "nbf", "exp")}
+    times = {name: _integer(claims, name) for name in ("iat", "nbf", "exp")}
     return strings | times
 
 
@@ -242,7 +281,7 @@ def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _seconds(claims: Mapping[str, Any], name: str) -> int:
+def _integer(claims: Mapping[str, Any], name: str) -> int:
     value = claims.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
         raise TokenNotValid(name)

@@ -1,97 +1,49 @@
 """Redeems, settles and releases at the authority, as the executor that a token names.
 
 Retrying with the same Idempotency-Key is safe and gets the same answer; what permits the work is
-`proceed`, and what makes it single is the redemption id stored with its effect (DESIGN §5.4).
+`proceed`, and what makes it single is the redemption id stored with its effect.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
-from urllib.parse import quote
 
 import httpx
 
-from batchtokens_verifier.canonical import parse_json
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.deliveries import Delivery, verify_delivery
-from batchtokens_verifier.errors import (
-    AuthorityError,
-    AuthorityUnavailable,
-    IdempotencyMismatch,
-    InvalidConstraints,
-    InvalidOperation,
-    LeaseLost,
-    LimitExceeded,
-    OperationHeld,
-    OperationMismatch,
-    OperationRevoked,
-    OperationTokenNotValid,
-    OutsideValidity,
-    ProblemError,
-    SlotAlreadyRedeemed,
-    UnresolvedConstraint,
-)
+from batchtokens_verifier.errors import AuthorityUnavailable, ProblemError
 from batchtokens_verifier.jwks import JwksCache
-from batchtokens_verifier.transport import Answer, check_url, exchange
+from batchtokens_verifier.redemptions import (
+    Redemption,
+    RedemptionRequest,
+    Redemptions,
+    RedemptionState,
+    accepted,
+    read_batch,
+    read_redemption,
+    read_state,
+)
+from batchtokens_verifier.retries import NO_RETRIES, Retries, is_worth_retrying
+from batchtokens_verifier.transport import Answer, Request, exchange
 
 __all__ = [
     "Delivery",
     "ExecutorClient",
     "JwksCache",
     "Redemption",
+    "RedemptionRequest",
     "RedemptionState",
+    "Retries",
     "verify_delivery",
 ]
-
-MAX_DETAIL = 300
-
-_REFUSALS = {
-    refusal.code: refusal
-    for refusal in (
-        IdempotencyMismatch,
-        LeaseLost,
-        LimitExceeded,
-        OperationHeld,
-        OperationMismatch,
-        OperationRevoked,
-        OperationTokenNotValid,
-        OutsideValidity,
-        UnresolvedConstraint,
-    )
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Redemption:
-    """The authority's answer: act only while `proceed`, before `lease_expires_at`.
-
-    remaining: {"period","total","occurrences"} as sent.
-    """
-
-    redemption_id: str
-    slot: str
-    status: str
-    attempt: int
-    amount: Amount
-    proceed: bool
-    lease_expires_at: datetime
-    remaining: Mapping[str, Any]
-    receipt: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class RedemptionState:
-    """What became of a redemption: `status`, by its latest `attempt`."""
-
-    status: str
-    attempt: int
 
 
 class ExecutorClient:
     """Speaks to one authority as one service client; safe to share between threads.
 
     http: a client to use instead of an own one: for proxies, a private CA, or tests.
+    retries: of calls that got no answer; none unless given.
     """
 
     def __init__(
@@ -101,11 +53,13 @@ class ExecutorClient:
         client_secret: str,
         *,
         http: httpx.Client | None = None,
+        retries: Retries = NO_RETRIES,
     ) -> None:
-        self._redemptions = f"{check_url(issuer)}/api/v1/redemptions"
+        self._ask = Redemptions.at(issuer)
         self._auth = httpx.BasicAuth(client_id, client_secret)
         self._owns_http = http is None
         self._http = http or httpx.Client(trust_env=False)
+        self._retries = retries
 
     def close(self) -> None:
         """Close the connections, unless they are the caller's own."""
@@ -132,105 +86,44 @@ class ExecutorClient:
         amount: None where the operation fixes it. Raises the VerificationError of the refusal,
         AuthorityError for an unknown one, AuthorityUnavailable when the same call must be retried.
         """
-        body: dict[str, Any] = {"operation_token": operation_token, "operation": dict(operation)}
-        if amount is not None:
-            body["amount"] = amount.as_json()
-        elif "amount" in operation:
-            body["amount"] = operation["amount"]
-        if occurrence is not None:
-            body["occurrence"] = occurrence
-        headers = {"Idempotency-Key": idempotency_key}
-        return _redemption(_members(self._post(self._redemptions, body, headers)))
+        asked = RedemptionRequest(operation_token, operation, idempotency_key, amount, occurrence)
+        return read_redemption(self._send(self._ask.redeem(asked)))
+
+    def redeem_batch(self, asked: Sequence[RedemptionRequest]) -> list[Redemption | ProblemError]:
+        """Take many slots in one call; returns each one's redemption or refusal, in order.
+
+        Raises AuthorityUnavailable where all of it must be retried, ValueError for an empty or too
+        large batch, or one that names an Idempotency-Key twice.
+        """
+        return read_batch(self._send(self._ask.redeem_batch(asked)), asked)
 
     def settle(self, redemption_id: str, *, attempt: int, reference: str | None = None) -> None:
         """Record that the work is done; also after the lease, and again after a lost answer.
 
         reference: the executor's own name for the effect. Raises as `redeem` does.
         """
-        body: dict[str, Any] = {"attempt": attempt}
-        if reference is not None:
-            body["reference"] = reference
-        self._post(self._url(redemption_id, "settle"), body, {})
+        self._send(self._ask.settle(redemption_id, attempt, reference))
 
     def release(self, redemption_id: str, *, attempt: int, reason: str) -> None:
         """Give the slot back: only when it is certain that nothing was done.
 
         Raises as `redeem` does.
         """
-        body = {"attempt": attempt, "reason": reason}
-        self._post(self._url(redemption_id, "release"), body, {})
+        self._send(self._ask.release(redemption_id, attempt, reason))
 
     def find(self, redemption_id: str) -> RedemptionState:
         """Ask what became of a redemption, when an answer was lost. Raises as `redeem` does."""
-        url = f"{self._redemptions}/{quote(redemption_id, safe='')}"
-        return _state(_members(self._exchange("GET", url)))
+        return read_state(self._send(self._ask.find(redemption_id)))
 
-    def _url(self, redemption_id: str, verb: str) -> str:
-        return f"{self._redemptions}/{quote(redemption_id, safe='')}/{verb}"
+    def _send(self, request: Request) -> Answer:
+        for pause in self._retries.pauses():
+            try:
+                return self._once(request)
+            except AuthorityUnavailable as error:
+                if not is_worth_retrying(error):
+                    raise
+            time.sleep(pause)
+        return self._once(request)
 
-    def _post(self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
-        return self._exchange("POST", url, headers=headers, json=dict(body))
-
-    def _exchange(self, method: str, url: str, **content: Any) -> Answer:
-        answer = exchange(self._http, method, url, auth=self._auth, **content)
-        if httpx.codes.is_success(answer.status):
-            return answer
-        raise _refusal(answer)
-
-
-def _members(answer: Answer) -> dict[str, Any]:
-    try:
-        members = parse_json(answer.body, max_bytes=len(answer.body))
-    except InvalidOperation:
-        members = None
-    if not isinstance(members, dict):
-        raise AuthorityUnavailable("The authority's answer is not a JSON object.")
-    return members
-
-
-def _redemption(members: Mapping[str, Any]) -> Redemption:
-    try:
-        return Redemption(
-            redemption_id=str(members["redemption_id"]),
-            slot=str(members["slot"]),
-            status=str(members["status"]),
-            attempt=int(members["attempt"]),
-            amount=Amount.parse(members["amount"], "/amount"),
-            # Nothing but true itself permits.
-            proceed=members["proceed"] is True,
-            lease_expires_at=_aware(members["lease_expires_at"]),
-            remaining=dict(members.get("remaining") or {}),
-            receipt=str(members["receipt"]),
-        )
-    except (KeyError, TypeError, ValueError, InvalidConstraints):
-        raise AuthorityUnavailable("The authority's answer is incomplete.") from None
-
-
-def _state(members: Mapping[str, Any]) -> RedemptionState:
-    try:
-        return RedemptionState(status=str(members["status"]), attempt=int(members["attempt"]))
-    except (KeyError, TypeError, ValueError):
-        raise AuthorityUnavailable("The authority's answer is incomplete.") from None
-
-
-def _aware(text: str) -> datetime:
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError("an instant without an offset")
-    return instant
-
-
-def _refusal(answer: Answer) -> ProblemError:
-    """Return the error that the authority's problem document (RFC 9457) names."""
-    if answer.status == httpx.codes.TOO_MANY_REQUESTS or answer.status >= 500:
-        return AuthorityUnavailable(f"The authority answered {answer.status}.")
-    try:
-        problem = _members(answer)
-    except AuthorityUnavailable:
-        problem = {}
-    code, detail = str(problem.get("code", "")), str(problem.get("detail", ""))[:MAX_DETAIL]
-    if code == SlotAlreadyRedeemed.code:
-        return SlotAlreadyRedeemed(detail, redemption_id=str(problem.get("redemption_id", "")))
-    if code in _REFUSALS:
-        return _REFUSALS[code](detail)
-    return AuthorityError(detail, remote_code=code, remote_status=answer.status)
+    def _once(self, request: Request) -> Answer:
+        return accepted(exchange(self._http, request, auth=self._auth))

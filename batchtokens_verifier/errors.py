@@ -154,6 +154,13 @@ class OperationRevoked(VerificationError):
     title = "The operation was cancelled."
 
 
+class ExecutorStopped(VerificationError):
+    """The executor passed a cap, or staff stopped it; only staff start it again."""
+
+    code = "executor_stopped"
+    title = "This executor is stopped."
+
+
 class LimitExceeded(VerificationError):
     """A count or a sum would pass its limit."""
 
@@ -215,6 +222,14 @@ class AuthorityUnavailable(ProblemError):
     code = "authority_unavailable"
     status = 503
     title = "The authority cannot be reached."
+
+
+class LedgerBehind(AuthorityUnavailable):
+    """The authority refuses to redeem until its operators reconciled its ledger: do not hurry."""
+
+    code = "ledger_behind"
+    title = "The ledger is older than its last checkpoint outside; operators must reconcile it."
+    oauth_error = "temporarily_unavailable"
 
 
 class StatusUnavailable(AuthorityUnavailable):

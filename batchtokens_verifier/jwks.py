@@ -1,5 +1,6 @@
 """Keeps the authority's public keys at hand: fetched seldom, served when the source is away."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -7,13 +8,57 @@ from collections.abc import Callable
 import httpx
 
 from batchtokens_verifier.canonical import parse_json
+from batchtokens_verifier.cooldown import Cooldown
 from batchtokens_verifier.errors import AuthorityUnavailable, InvalidKeySet, InvalidOperation
 from batchtokens_verifier.jws import KeySet
-from batchtokens_verifier.transport import check_url, exchange
+from batchtokens_verifier.transport import Answer, Request, check_url, exchange, exchange_async
 
 MAX_JWKS_BYTES = 65536
-# Without any keys nothing can be verified: ask again sooner than after the cool-down.
-FIRST_RETRY_SECONDS = 1.0
+TTL_SECONDS = 300.0
+COOL_DOWN_SECONDS = 30.0
+
+
+class _Keys:
+    """When to fetch, and what to take from an answer: the same for threads and event loops."""
+
+    def __init__(
+        self, uri: str, ttl: float, cool_down: float, max_bytes: int, clock: Callable[[], float]
+    ) -> None:
+        self.request = Request("GET", check_url(uri), max_bytes=max_bytes)
+        self._ttl = ttl
+        self._kept: Cooldown[KeySet] = Cooldown(cool_down=cool_down, clock=clock)
+
+    def wanted(self, kid: str | None) -> bool:
+        """Tell whether the keys are old, or lack `kid`."""
+        return self.must_wait(kid) or self._kept.age() >= self._ttl
+
+    def must_wait(self, kid: str | None) -> bool:
+        """Tell whether a fetch has to be waited for; else the old keys still serve."""
+        return self._kept.value is None or self._is_unknown(kid)
+
+    def begin(self, kid: str | None) -> bool:
+        """Tell whether to fetch now; another caller may have fetched while this one waited."""
+        return self.wanted(kid) and self._kept.may_try()
+
+    def take(self, answer: Answer) -> None:
+        """Keep the keys of a good answer; after any other the last keys keep serving."""
+        if answer.status != httpx.codes.OK:
+            return
+        try:
+            jwks = parse_json(answer.body, max_bytes=self.request.max_bytes)
+            self._kept.keep(KeySet.from_jwks(jwks))
+        except (InvalidKeySet, InvalidOperation):
+            return
+
+    def serve(self, kid: str | None) -> KeySet:
+        keys = self._kept.have("The authority's keys cannot be had.")
+        if self._is_unknown(kid) and self._kept.failed:
+            raise AuthorityUnavailable("The authority's keys cannot be had.")
+        return keys
+
+    def _is_unknown(self, kid: str | None) -> bool:
+        keys = self._kept.value
+        return kid is not None and (keys is None or keys.get(kid) is None)
 
 
 class JwksCache:
@@ -28,20 +73,14 @@ class JwksCache:
         uri: str,
         *,
         http: httpx.Client,
-        ttl: float = 300.0,
-        cool_down: float = 30.0,
+        ttl: float = TTL_SECONDS,
+        cool_down: float = COOL_DOWN_SECONDS,
         max_bytes: int = MAX_JWKS_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._uri = check_url(uri)
+        self._keys = _Keys(uri, ttl, cool_down, max_bytes, clock)
         self._http = http
-        self._ttl = ttl
-        self._cool_down = cool_down
-        self._max_bytes = max_bytes
-        self._clock = clock
         self._lock = threading.Lock()
-        self._keys: KeySet | None = None
-        self._fetched_at = self._tried_at = float("-inf")
 
     def keys(self, kid: str | None = None) -> KeySet:
         """Return the keys; an unknown `kid` fetches them again, at most once a cool-down.
@@ -49,39 +88,44 @@ class JwksCache:
         Raises AuthorityUnavailable while there are none at all, and for an unknown `kid` while the
         last fetch failed: the authority may have begun to sign with it since.
         """
-        if self._wanted(kid):
-            # A refresh that is only due need not be waited for: the old keys still serve.
-            self._refresh(kid, wait=self._keys is None or self._is_unknown(kid))
-        if self._keys is None or (self._is_unknown(kid) and self._tried_at > self._fetched_at):
-            raise AuthorityUnavailable("The authority's keys cannot be had.")
-        return self._keys
+        if self._keys.wanted(kid) and self._lock.acquire(blocking=self._keys.must_wait(kid)):
+            try:
+                if self._keys.begin(kid):
+                    self._keys.take(exchange(self._http, self._keys.request))
+            except AuthorityUnavailable:
+                pass  # the last keys keep serving
+            finally:
+                self._lock.release()
+        return self._keys.serve(kid)
 
-    def _wanted(self, kid: str | None) -> bool:
-        if self._keys is None or self._is_unknown(kid):
-            return True
-        return self._clock() - self._fetched_at >= self._ttl
 
-    def _is_unknown(self, kid: str | None) -> bool:
-        return kid is not None and (self._keys is None or self._keys.get(kid) is None)
+class AsyncJwksCache:
+    """The same for an event loop (asyncio); safe to share between its tasks."""
 
-    def _refresh(self, kid: str | None, *, wait: bool) -> None:
-        if not self._lock.acquire(blocking=wait):
-            return
+    def __init__(
+        self,
+        uri: str,
+        *,
+        http: httpx.AsyncClient,
+        ttl: float = TTL_SECONDS,
+        cool_down: float = COOL_DOWN_SECONDS,
+        max_bytes: int = MAX_JWKS_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keys = _Keys(uri, ttl, cool_down, max_bytes, clock)
+        self._http = http
+        self._lock = asyncio.Lock()
+
+    async def keys(self, kid: str | None = None) -> KeySet:
+        """Return the keys as `JwksCache.keys` does."""
+        if self._keys.wanted(kid) and (self._keys.must_wait(kid) or not self._lock.locked()):
+            async with self._lock:
+                if self._keys.begin(kid):
+                    await self._fetch()
+        return self._keys.serve(kid)
+
+    async def _fetch(self) -> None:
         try:
-            pause = self._cool_down if self._keys else FIRST_RETRY_SECONDS
-            # Another thread may have fetched while this one waited.
-            if self._wanted(kid) and self._clock() - self._tried_at >= pause:
-                self._tried_at = self._clock()
-                self._fetch()
-        finally:
-            self._lock.release()
-
-    def _fetch(self) -> None:
-        try:
-            answer = exchange(self._http, "GET", self._uri, max_bytes=self._max_bytes)
-            if answer.status != httpx.codes.OK:
-                return
-            self._keys = KeySet.from_jwks(parse_json(answer.body, max_bytes=self._max_bytes))
-        except (AuthorityUnavailable, InvalidKeySet, InvalidOperation):
+            self._keys.take(await exchange_async(self._http, self._keys.request))
+        except AuthorityUnavailable:
             return  # the last keys keep serving
-        self._fetched_at = self._clock()

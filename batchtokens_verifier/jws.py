@@ -134,34 +134,36 @@ def _is_ours(jwk: object) -> bool:
     return jwk["alg"] in _KEY_SHAPES and jwk["purpose"] in list(Purpose)
 
 
-def verify_jws(token: str, *, keys: KeySet, purpose: Purpose, typ: str) -> dict[str, Any]:
+def verify_jws(
+    token: str, *, keys: KeySet, purpose: Purpose, typ: str, max_bytes: int = MAX_TOKEN_BYTES
+) -> dict[str, Any]:
     """Return the claims of `token`, signed with a key of `purpose` under exactly this `typ`.
 
     The claims' times and contents are the caller's to check. Raises TokenNotValid.
     """
-    _check_shape(token)
+    _check_shape(token, max_bytes)
     message, _, signature = token.rpartition(".")
     protected, _, payload = message.partition(".")
     key = _key_for(decode_object(protected), keys, purpose, typ)
     if not key.verifies(decode_segment(signature), message.encode("ascii")):
         raise TokenNotValid("signature")
-    return decode_object(payload)
+    return decode_object(payload, max_bytes=max_bytes)
 
 
-def unverified_kid(token: str) -> str | None:
+def unverified_kid(token: str, *, max_bytes: int = MAX_TOKEN_BYTES) -> str | None:
     """Return the `kid` that the header claims, so that a cache may fetch it; None if malformed."""
     try:
-        _check_shape(token)
+        _check_shape(token, max_bytes)
         kid = decode_object(token.partition(".")[0]).get("kid")
     except TokenNotValid:
         return None
     return kid if isinstance(kid, str) else None
 
 
-def _check_shape(token: object) -> None:
+def _check_shape(token: object, max_bytes: int) -> None:
     if not isinstance(token, str):  # it may come straight out of somebody's JSON
         raise TokenNotValid("type")
-    if len(token) > MAX_TOKEN_BYTES:
+    if len(token) > max_bytes:
         raise TokenNotValid("size")
     if not SEGMENTS.fullmatch(token):
         raise TokenNotValid("shape")
@@ -185,13 +187,13 @@ def _key_for(
     return key
 
 
-def decode_object(segment: str) -> dict[str, Any]:
+def decode_object(segment: str, *, max_bytes: int = MAX_TOKEN_BYTES) -> dict[str, Any]:
     """Read a segment that holds a strict JSON object.
 
     Raises TokenNotValid.
     """
     try:
-        value = parse_json(decode_segment(segment), max_bytes=MAX_TOKEN_BYTES)
+        value = parse_json(decode_segment(segment), max_bytes=max_bytes)
     except InvalidOperation:
         raise TokenNotValid("JSON") from None
     if not isinstance(value, dict):

@@ -1,7 +1,7 @@
 """Decides whether an operation token may be acted on, offline (DESIGN §3 step 1).
 
 Offline is never enough to act: whether a slot is free, and whether the operation was held or
-cancelled, only its redemption tells.
+cancelled since its status list was made, only its redemption tells.
 """
 
 from collections.abc import Mapping
@@ -19,25 +19,31 @@ from batchtokens_verifier.claims import (
 )
 from batchtokens_verifier.errors import (
     InvalidOperation,
+    OperationHeld,
     OperationMismatch,
+    OperationRevoked,
     OperationTokenNotValid,
     OutsideValidity,
+    StatusUnavailable,
     TokenNotValid,
 )
 from batchtokens_verifier.jws import TOKEN_CLASSES, KeySet, Purpose, verify_jws
+from batchtokens_verifier.status_list import Status, StatusList
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutorPolicy:
     """What one executor takes: whose tokens, for which audience, of which operation types.
 
-    allow_secondly: also schedules finer than DAILY, for development.
+    allow_secondly: also schedules finer than DAILY, for development. require_status: a token whose
+    status is not known is refused; else a list is used only where one is given.
     """
 
     issuer: str
     audience: str
     operation_types: frozenset[str]
     allow_secondly: bool = False
+    require_status: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an empty policy, which would say yes to anything.
@@ -50,10 +56,22 @@ class ExecutorPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A token that passed, and what that rests on: nothing here knows about consumption."""
+    """A token that passed, and what that rests on. status_age: seconds, None without a list."""
 
     claims: OperationTokenClaims
-    assurance: str = "signature, constraints"
+    status_age: int | None = None
+
+    @property
+    def assurance(self) -> str:
+        """Return what was checked, in words."""
+        if self.status_age is None:
+            return "signature, constraints"
+        return f"signature, constraints, status of age {self.status_age}"
+
+    @property
+    def consumption(self) -> str:
+        """Return what is known of used slots: offline, never anything."""
+        return "unknown"
 
 
 def verify_operation_token(
@@ -63,11 +81,29 @@ def verify_operation_token(
     policy: ExecutorPolicy,
     now: datetime,
     operation: Mapping[str, object] | None = None,
+    status_list: StatusList | None = None,
 ) -> Verdict:
     """Verify `token` and, where given, that `operation` is the one that it carries.
 
+    status_list: the one that the token's claims name, verified.
     Act on `verdict.claims.operation` only, never on the copy, and only after redeeming.
-    Raises OperationTokenNotValid, OperationMismatch or OutsideValidity, in this order.
+    Raises OperationTokenNotValid, OperationMismatch, OutsideValidity, then `check_status`'s.
+    """
+    claims = verify_without_status(token, keys=keys, policy=policy, now=now, operation=operation)
+    return judge_status(claims, policy=policy, now=now, status_list=status_list)
+
+
+def verify_without_status(
+    token: str,
+    *,
+    keys: KeySet,
+    policy: ExecutorPolicy,
+    now: datetime,
+    operation: Mapping[str, object] | None = None,
+) -> OperationTokenClaims:
+    """Do all of `verify_operation_token` that needs no list: its claims say which list to get.
+
+    These claims are no verdict: `judge_status` gives that.
     """
     claims = authenticate_operation_token(
         token,
@@ -82,7 +118,51 @@ def verify_operation_token(
     if operation is not None:
         check_operation_copy(claims, operation)
     check_validity(claims, now, ahead=timedelta(seconds=CLOCK_SKEW_SECONDS))
-    return Verdict(claims)
+    if policy.require_status and claims.status is None:
+        raise OperationTokenNotValid("no status")
+    return claims
+
+
+def judge_status(
+    claims: OperationTokenClaims,
+    *,
+    policy: ExecutorPolicy,
+    now: datetime,
+    status_list: StatusList | None,
+) -> Verdict:
+    """Return the verdict on claims of `verify_without_status`.
+
+    Raises as `check_status` does, and StatusUnavailable where the policy needs a list.
+    """
+    if status_list is None:
+        if policy.require_status:
+            raise StatusUnavailable
+        return Verdict(claims)
+    check_status(claims, status_list, now)
+    return Verdict(claims, status_age=status_list.age(now))
+
+
+def check_status(claims: OperationTokenClaims, status_list: StatusList, now: datetime) -> None:
+    """Refuse what the list calls held or cancelled.
+
+    INVALID may also be a hold, where the operation's type does not tell holds apart.
+    Raises OperationHeld, OperationRevoked, StatusUnavailable for a list that is over or another's,
+    OperationTokenNotValid for an index or a value that does not exist.
+    """
+    if claims.status is None:
+        raise OperationTokenNotValid("no status")
+    if status_list.uri != claims.status.uri or status_list.is_over(now):
+        raise StatusUnavailable
+    try:
+        value = status_list.value(claims.status.idx)
+    except TokenNotValid as refusal:
+        raise OperationTokenNotValid(refusal.reason) from None
+    if value == Status.SUSPENDED:
+        raise OperationHeld
+    if value == Status.INVALID:
+        raise OperationRevoked
+    if value != Status.VALID:
+        raise OperationTokenNotValid("status value")
 
 
 def authenticate_operation_token(

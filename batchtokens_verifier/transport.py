@@ -1,9 +1,12 @@
-"""One bounded HTTP exchange with the authority: no redirects, a deadline, a size limit."""
+"""One bounded HTTP exchange with the authority: no redirects, a deadline, a size limit.
+
+Both forms, for threads and for event loops, differ in nothing but who waits.
+"""
 
 import ipaddress
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,44 +49,95 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of the authority. max_bytes: of its answer."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    max_bytes: int = MAX_ANSWER_BYTES
+
+    def content(self) -> dict[str, Any]:
+        """Return httpx's arguments."""
+        # Never compressed: a small answer could unfold into a large one.
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        return {
+            "method": self.method,
+            "url": self.url,
+            "headers": headers | dict(self.headers),
+            "content": self.body,
+            "timeout": TIMEOUT_SECONDS,
+        }
+
+
+class _Body:
+    """Collects an answer within its bounds.
+
+    What bounds the headers is only the step's timeout, and the 100 kB that h11 takes: the
+    authority is trusted not to drip them.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._deadline = time.monotonic() + DEADLINE_SECONDS
+        self._pieces: list[bytes] = []
+        self._length = 0
+
+    def begin(self, response: httpx.Response) -> None:
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise AuthorityUnavailable("The authority's answer is compressed.")
+
+    def add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._length += len(piece)
+        if self._length > self._max_bytes:
+            raise AuthorityUnavailable("The authority's answer is too long.")
+        if time.monotonic() > self._deadline:
+            raise AuthorityUnavailable("The authority's answer took too long.")
+
+    @property
+    def read(self) -> bytes:
+        return b"".join(self._pieces)
+
+
 def exchange(
-    http: httpx.Client,
-    method: str,
-    url: str,
-    *,
-    max_bytes: int = MAX_ANSWER_BYTES,
-    headers: Mapping[str, str] | None = None,
-    auth: httpx.BasicAuth | None = None,
-    json: Any = None,
+    http: httpx.Client, request: Request, *, auth: httpx.BasicAuth | None = None
 ) -> Answer:
     """Send one request and read its whole answer.
 
     Raises AuthorityUnavailable when that fails, takes too long or is too large.
     """
-    # Checked with each piece of the body. What bounds the headers is only the step's timeout, and
-    # the 100 kB that h11 takes: the authority is trusted not to drip them.
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    # Never compressed: a small answer could unfold into a large one.
-    sent = {"Accept": "application/json", "Accept-Encoding": "identity"} | dict(headers or {})
-    request = http.build_request(method, url, headers=sent, json=json, timeout=TIMEOUT_SECONDS)
+    body = _Body(request.max_bytes)
+    sent = http.build_request(**request.content())
     try:
-        response = http.send(request, auth=auth, stream=True, follow_redirects=False)
+        response = http.send(sent, auth=auth, stream=True, follow_redirects=False)
         try:
-            return Answer(response.status_code, _read(response, max_bytes, deadline))
+            body.begin(response)
+            for piece in response.iter_bytes():
+                body.add(piece)
         finally:
             response.close()
     except httpx.HTTPError:
         raise AuthorityUnavailable from None
+    return Answer(response.status_code, body.read)
 
 
-def _read(response: httpx.Response, max_bytes: int, deadline: float) -> bytes:
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise AuthorityUnavailable("The authority's answer is compressed.")
-    body = b""
-    for piece in response.iter_bytes():
-        body += piece
-        if len(body) > max_bytes:
-            raise AuthorityUnavailable("The authority's answer is too long.")
-        if time.monotonic() > deadline:
-            raise AuthorityUnavailable("The authority's answer took too long.")
-    return body
+async def exchange_async(
+    http: httpx.AsyncClient, request: Request, *, auth: httpx.BasicAuth | None = None
+) -> Answer:
+    """Do as `exchange` does, without blocking the event loop."""
+    body = _Body(request.max_bytes)
+    sent = http.build_request(**request.content())
+    try:
+        response = await http.send(sent, auth=auth, stream=True, follow_redirects=False)
+        try:
+            body.begin(response)
+            async for piece in response.aiter_bytes():
+                body.add(piece)
+        finally:
+            await response.aclose()
+    except httpx.HTTPError:
+        raise AuthorityUnavailable from None
+    return Answer(response.status_code, body.read)

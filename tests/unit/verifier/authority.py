@@ -27,6 +27,10 @@ class PretendAuthority:
     def http(self) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(self))
 
+    @property
+    def async_http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(self))
+
     def sent(self, index: int = -1) -> Any:
         """Return the JSON body of a request."""
         return json.loads(self.requests[index].content)

@@ -11,6 +11,8 @@ ANSWERS = {
     "InvalidConstraints": ("invalid_constraints", 400, "invalid_authorization_details"),
     "TokenNotValid": ("token_not_valid", 401, "invalid_request"),
     "OperationTokenNotValid": ("operation_token_not_valid", 403, "invalid_request"),
+    "ProofNotValid": ("proof_not_valid", 403, "invalid_request"),
+    "LedgerNotValid": ("ledger_not_valid", 403, "invalid_request"),
     "DeliveryNotValid": ("delivery_not_valid", 401, "invalid_request"),
     "OperationMismatch": ("operation_mismatch", 403, "invalid_request"),
     "OutsideValidity": ("outside_validity", 403, "invalid_request"),
@@ -23,6 +25,9 @@ ANSWERS = {
     "IdempotencyMismatch": ("idempotency_mismatch", 422, "invalid_request"),
     "InvalidKeySet": ("invalid_key_set", 503, "invalid_request"),
     "AuthorityUnavailable": ("authority_unavailable", 503, "invalid_request"),
+    "ExecutorStopped": ("executor_stopped", 403, "invalid_request"),
+    "LedgerBehind": ("ledger_behind", 503, "temporarily_unavailable"),
+    "StatusUnavailable": ("status_unavailable", 503, "invalid_request"),
     "AuthorityError": ("authority_error", 502, "invalid_request"),
 }
 

@@ -1,0 +1,205 @@
+"""Keeps status lists at hand: fetched when stale, served until they are over, never after.
+
+Only addresses of the issuer's own origin are asked, whatever a token names.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import httpx
+
+from batchtokens_verifier.claims import StatusReference
+from batchtokens_verifier.cooldown import Cooldown
+from batchtokens_verifier.errors import (
+    AuthorityUnavailable,
+    OperationTokenNotValid,
+    StatusUnavailable,
+    TokenNotValid,
+)
+from batchtokens_verifier.jwks import AsyncJwksCache, JwksCache
+from batchtokens_verifier.jws import KeySet, unverified_kid
+from batchtokens_verifier.status_list import (
+    MAX_STATUS_TOKEN_BYTES,
+    StatusList,
+    verify_status_list,
+)
+from batchtokens_verifier.transport import (
+    Answer,
+    Request,
+    check_url,
+    exchange,
+    exchange_async,
+)
+
+COOL_DOWN_SECONDS = 30.0
+MAX_LISTS = 64
+STATUS_MEDIA_TYPE = "application/statuslist+jwt"
+
+
+class _List:
+    """One list: when to fetch it, and what to take from an answer."""
+
+    def __init__(self, uri: str, issuer: str, kept: Cooldown[StatusList]) -> None:
+        self.request = Request(
+            "GET", uri, headers={"Accept": STATUS_MEDIA_TYPE}, max_bytes=MAX_STATUS_TOKEN_BYTES
+        )
+        self.lock = threading.Lock()
+        self.async_lock = asyncio.Lock()
+        self._issuer = issuer
+        self._kept = kept
+
+    def wanted(self, now: datetime) -> bool:
+        return self._kept.value is None or self._kept.value.is_stale(now)
+
+    def must_wait(self, now: datetime) -> bool:
+        return self._kept.value is None or self._kept.value.is_over(now)
+
+    def begin(self, now: datetime) -> bool:
+        return self.wanted(now) and self._kept.may_try(soon=self.must_wait(now))
+
+    def token_of(self, answer: Answer) -> str:
+        """Return the token that was answered. Raises TokenNotValid."""
+        if answer.status != httpx.codes.OK or not answer.body.isascii():
+            raise TokenNotValid("status list answer")
+        return answer.body.decode("ascii")
+
+    def take(self, token: str, keys: KeySet, now: datetime) -> None:
+        """Keep the list, unless it is older than the one at hand.
+
+        Raises TokenNotValid.
+        """
+        uri = self.request.url
+        found = verify_status_list(token, keys=keys, uri=uri, now=now, issuer=self._issuer)
+        # Whoever sits in between could answer yesterday's list to hide today's cancellation.
+        if self._kept.value is None or found.iat >= self._kept.value.iat:
+            self._kept.keep(found)
+
+    def serve(self, now: datetime) -> StatusList:
+        found = self._kept.value
+        if found is None or found.is_over(now):
+            raise StatusUnavailable
+        return found
+
+
+class _Lists:
+    """The lists of one issuer, the newest MAX_LISTS of them."""
+
+    def __init__(self, issuer: str, cool_down: float, clock: Callable[[], float]) -> None:
+        self._issuer = check_url(issuer)
+        if (origin := origin_of(issuer)) is None:
+            raise ValueError("the issuer is a plain URL")
+        self._origin = origin
+        self._cool_down = cool_down
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._by_uri: dict[str, _List] = {}
+
+    def at(self, reference: StatusReference) -> _List:
+        """Return what is kept of the list at `reference`.
+
+        Raises OperationTokenNotValid for an address that is not the issuer's.
+        """
+        if origin_of(reference.uri) != self._origin:
+            raise OperationTokenNotValid("status uri")
+        with self._lock:
+            if reference.uri not in self._by_uri:
+                if len(self._by_uri) >= MAX_LISTS:
+                    del self._by_uri[next(iter(self._by_uri))]
+                kept: Cooldown[StatusList] = Cooldown(cool_down=self._cool_down, clock=self._clock)
+                self._by_uri[reference.uri] = _List(reference.uri, self._issuer, kept)
+            return self._by_uri[reference.uri]
+
+
+def origin_of(uri: str) -> tuple[str, str, int | None] | None:
+    """Return scheme, host and port (RFC 6454 §4), or None for what names more or less than that."""
+    try:
+        parts = urlsplit(uri)
+        origin = (parts.scheme, parts.hostname or "", parts.port)
+    except ValueError:
+        return None
+    # Readers differ on backslashes, white space and names before an @: nobody's address has any.
+    plain = uri.isascii() and uri.isprintable() and not set(uri) & set(" \\@#?")
+    if not plain or not origin[1] or origin[0] not in ("https", "http"):
+        return None
+    default = 443 if origin[0] == "https" else 80
+    return (origin[0], origin[1], origin[2] or default)
+
+
+class StatusListCache:
+    """The status lists of one issuer; safe to share between threads.
+
+    keys: the issuer's. cool_down: seconds between two fetches of a list. clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        keys: JwksCache,
+        http: httpx.Client,
+        cool_down: float = COOL_DOWN_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lists = _Lists(issuer, cool_down, clock)
+        self._keys = keys
+        self._http = http
+
+    def get(self, reference: StatusReference, *, now: datetime) -> StatusList:
+        """Return the list that `reference` names; between its ttl and exp maybe an old one.
+
+        Raises StatusUnavailable where none is good any more, and OperationTokenNotValid for an
+        address that is not the issuer's.
+        """
+        kept = self._lists.at(reference)
+        if kept.wanted(now) and kept.lock.acquire(blocking=kept.must_wait(now)):
+            try:
+                if kept.begin(now):
+                    self._fetch(kept, now)
+            finally:
+                kept.lock.release()
+        return kept.serve(now)
+
+    def _fetch(self, kept: _List, now: datetime) -> None:
+        with suppress(AuthorityUnavailable, TokenNotValid):  # the last list serves until its exp
+            token = kept.token_of(exchange(self._http, kept.request))
+            kept.take(token, self._keys.keys(_kid(token)), now)
+
+
+class AsyncStatusListCache:
+    """The same for an event loop (asyncio); safe to share between its tasks."""
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        keys: AsyncJwksCache,
+        http: httpx.AsyncClient,
+        cool_down: float = COOL_DOWN_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lists = _Lists(issuer, cool_down, clock)
+        self._keys = keys
+        self._http = http
+
+    async def get(self, reference: StatusReference, *, now: datetime) -> StatusList:
+        """Return the list as `StatusListCache.get` does."""
+        kept = self._lists.at(reference)
+        if kept.wanted(now) and (kept.must_wait(now) or not kept.async_lock.locked()):
+            async with kept.async_lock:
+                if kept.begin(now):
+                    await self._fetch(kept, now)
+        return kept.serve(now)
+
+    async def _fetch(self, kept: _List, now: datetime) -> None:
+        with suppress(AuthorityUnavailable, TokenNotValid):  # the last list serves until its exp
+            token = kept.token_of(await exchange_async(self._http, kept.request))
+            kept.take(token, await self._keys.keys(_kid(token)), now)
+
+
+def _kid(token: str) -> str | None:
+    return unverified_kid(token, max_bytes=MAX_STATUS_TOKEN_BYTES)
