@@ -1,20 +1,36 @@
 """What every test starts from: the database it runs on, and nothing left in a process's caches."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 
 import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import MD5PasswordHasher
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 
 from accounts.tokens.keyring import forget_key_ring
 from tests import browsers
+from tests.guards import as_insider
 
 POSTGRESQL = "django.db.backends.postgresql"
 
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("suite")
+
+
+_flush = BaseDatabaseOperations.execute_sql_flush
+
+
+def flush_all(operations: BaseDatabaseOperations, statements: Iterable[str]) -> None:
+    """Empty the database with the ledger in it, and with it the checkpoints outside."""
+    with as_insider():
+        _flush(operations, statements)
+    shutil.rmtree(settings.LEDGER_SINK, ignore_errors=True)
+
+
+BaseDatabaseOperations.execute_sql_flush = flush_all  # type: ignore[method-assign]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

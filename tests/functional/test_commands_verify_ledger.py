@@ -11,6 +11,7 @@ from django.db import connection
 from accounts.management.base import Exit, Findings
 from batchtokens.models import LedgerEntry, OperationToken
 from tests import mandates
+from tests.guards import as_insider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,7 +35,7 @@ def verify(**options: Any) -> tuple[Any, str]:
 
 
 def execute(sql: str, *parameters: str) -> None:
-    with connection.cursor() as cursor:
+    with as_insider(), connection.cursor() as cursor:
         cursor.execute(sql, parameters)
 
 

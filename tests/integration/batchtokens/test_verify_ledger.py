@@ -11,6 +11,7 @@ from batchtokens.services.hold import hold_operation
 from batchtokens.services.settle import Closing, settle_redemption
 from batchtokens.services.verify_ledger import Finding, verify_ledger
 from tests import mandates
+from tests.guards import as_insider
 
 pytestmark = pytest.mark.django_db
 
@@ -129,7 +130,8 @@ def forge_the_link() -> None:
 def test_names_the_first_bad_entry(
     history: OperationToken, tamper: Callable[[], None], seq: int
 ) -> None:
-    tamper()
+    with as_insider():
+        tamper()
 
     (found,) = findings()
     assert (found.operation_id, found.seq) == (history.public_id, seq)

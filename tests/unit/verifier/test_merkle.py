@@ -1,4 +1,4 @@
-"""Tree hashes and proofs: published vectors, and a naive model that writes RFC 9162 down as it is."""
+"""Tree hashes and proofs: published vectors, and a naive model, RFC 9162 written down as it is."""
 
 import hashlib
 from typing import Any
@@ -79,7 +79,7 @@ def mth(leaves: list[bytes]) -> bytes:
 
 
 def split(leaves: list[bytes]) -> int:
-    return max(2**n for n in range(20) if 2**n < len(leaves))
+    return max(1 << n for n in range(20) if 1 << n < len(leaves))
 
 
 def path(m: int, leaves: list[bytes]) -> list[bytes]:
