@@ -102,6 +102,18 @@ class MandateLimitReached(BatchtokensError):
     oauth_error = "invalid_authorization_details"
 
 
+class CapsNotValid(BatchtokensError):
+    code = "caps_not_valid"
+    status = 400
+    title = "The executor's caps are not valid."
+
+
+class BatchTooLarge(BatchtokensError):
+    code = "batch_too_large"
+    status = 413
+    title = "The batch has too many lines or bytes."
+
+
 class OperationNotFound(BatchtokensError):
     code = "not_found"
     status = 404
@@ -114,10 +126,22 @@ class RedemptionNotFound(BatchtokensError):
     title = "There is no such redemption."
 
 
+class StatusListNotFound(BatchtokensError):
+    code = "not_found"
+    status = 404
+    title = "There is no such status list."
+
+
 class HoldNotAllowed(BatchtokensError):
     code = "hold_not_allowed"
     status = 409
     title = "This hold cannot be set or lifted."
+
+
+class NoNewToken(BatchtokensError):
+    code = "no_new_token"
+    status = 409
+    title = "Its token was not signed anew, or was fetched more than a day ago."
 
 
 class OperationFinal(BatchtokensError):

@@ -18,10 +18,8 @@ from django.utils.safestring import SafeString
 
 from batchtokens.admin.reading import ReadOnlyAdmin, as_json, money
 from batchtokens.models import OperationToken, OperationType
-from batchtokens.services.create_operation_type import (
-    create_operation_type,
-    switch_operation_type,
-)
+from batchtokens.services.create_operation_type import create_operation_type
+from batchtokens.services.switch_operation_type import switch_operation_type
 from batchtokens_verifier.canonical import parse_json
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import ProblemError

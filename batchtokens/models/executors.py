@@ -16,7 +16,8 @@ class StoppedBy(models.TextChoices):
 class ExecutorControl(models.Model):
     """Caps of one executor, where it has any, and whether it is stopped.
 
-    A stopped executor reserves nothing; what it holds may still be settled and released.
+    A stopped executor reserves nothing; what it holds may still be settled and released. That is
+    temporary and says nothing of a token: neither introspection nor a status list shows it.
     """
 
     executor = models.OneToOneField(
@@ -42,6 +43,10 @@ class ExecutorControl(models.Model):
 
     def __str__(self) -> str:
         return f"control of {self.executor_id}"
+
+    @property
+    def caps_sums(self) -> bool:
+        return self.max_minor_minute is not None or self.max_minor_day is not None
 
 
 class UsePeriod(models.TextChoices):

@@ -24,6 +24,23 @@ def insertion(*instances: models.Model) -> Statement:
     return text, tuple(params)
 
 
+def addition(
+    *instances: models.Model, key: Sequence[str], add: Sequence[str], replace: Sequence[str]
+) -> Statement:
+    """Return the INSERT of rows that, where their `key` is there already, adds to that row."""
+    text, params = insertion(*instances)
+    meta = type(instances[0])._meta
+
+    def columns(names: Sequence[str]) -> list[str]:
+        return [str(field.column) for field in meta.concrete_fields if field.name in names]
+
+    sums = [f'"{name}" = "{meta.db_table}"."{name}" + EXCLUDED."{name}"' for name in columns(add)]
+    news = [f'"{name}" = EXCLUDED."{name}"' for name in columns(replace)]
+    unique = ", ".join(f'"{name}"' for name in columns(key))
+    # Only names of tables and columns are put in; every value is a parameter.
+    return f"{text} ON CONFLICT ({unique}) DO UPDATE SET {', '.join([*sums, *news])}", params
+
+
 def change(instance: models.Model, fields: Iterable[str]) -> Statement:
     """Return the UPDATE that stores `fields` of one row."""
     query = sql.UpdateQuery(type(instance))
@@ -36,7 +53,7 @@ def change(instance: models.Model, fields: Iterable[str]) -> Statement:
 def change_many(instances: Sequence[models.Model], fields: Iterable[str]) -> list[Statement]:
     """Return what stores `fields` of rows of one model: one UPDATE, on SQLite one for each row."""
     names = tuple(fields)
-    if connection.vendor != "postgresql":
+    if connection.vendor != "postgresql" or len(instances) == 1:
         return [change(instance, names) for instance in instances]
     meta = type(instances[0])._meta
     columns = [field for field in meta.concrete_fields if field.name in names]
@@ -53,7 +70,7 @@ def change_many(instances: Sequence[models.Model], fields: Iterable[str]) -> lis
     listed = ", ".join(f'"{field.column}"' for field in keyed)
     key = ", ".join(f'"{field.column}"' for field in keyed if field.primary_key)
     text = (
-        f'UPDATE "{meta.db_table}" AS t SET {changes} FROM (VALUES {rows}) AS v ({listed})'  # noqa: S608
+        f'UPDATE "{meta.db_table}" AS t SET {changes} FROM (VALUES {rows}) AS v ({listed})'  # noqa: S608 - see above
         f" WHERE t.{key} = v.{key}"
     )
     return [(text, tuple(values))]

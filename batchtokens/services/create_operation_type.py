@@ -64,11 +64,6 @@ def create_operation_type(*, definition: Mapping[str, Any]) -> OperationType:
         return kind
 
 
-def switch_operation_type(*, name: str, is_active: bool) -> int:
-    """Switch every version of a type; off stops new tokens and every run of those that are out."""
-    return OperationType.objects.filter(name=name).update(is_active=is_active)
-
-
 def _check_members(definition: Mapping[str, Any]) -> None:
     if missing := sorted(REQUIRED - definition.keys()):
         raise OperationTypeNotValid(f"It lacks: {', '.join(missing)}.", pointer=f"/{missing[0]}")

@@ -21,6 +21,7 @@ from batchtokens_verifier.constraints import (
     resolve_amount,
 )
 from batchtokens_verifier.errors import (
+    ExecutorStopped,
     LimitExceeded,
     OperationHeld,
     OperationMismatch,
@@ -50,6 +51,8 @@ def check_allowed(locked: LockedToken) -> None:
         raise OperationRevoked
     if locked.suspended or locked.token.holds:
         raise OperationHeld
+    if locked.stopped:
+        raise ExecutorStopped
 
 
 def may_proceed(locked: LockedToken, redemption: Redemption, attempt: RedemptionAttempt) -> bool:
@@ -60,6 +63,7 @@ def may_proceed(locked: LockedToken, redemption: Redemption, attempt: Redemption
         and locked.at < locked.token.valid_to
         and locked.token.cancelled_at is None
         and not locked.suspended
+        and not locked.stopped
         and not locked.token.holds
     )
 

@@ -8,10 +8,8 @@ import pytest
 
 from batchtokens.errors import ConsentModeNotSupported, OperationTypeNotValid
 from batchtokens.models import OperationType
-from batchtokens.services.create_operation_type import (
-    create_operation_type,
-    switch_operation_type,
-)
+from batchtokens.services.create_operation_type import create_operation_type
+from batchtokens.services.switch_operation_type import switch_operation_type
 from tests import factories, mandates
 
 pytestmark = pytest.mark.django_db
