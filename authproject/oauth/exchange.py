@@ -48,6 +48,7 @@ def _read_request(form: Parameters, key: str) -> ExchangeRequest:
         scope=required(form, "scope"),
         details=_details(required(form, "authorization_details")),
         idempotency_key=key,
+        consent_id=form.get("consent_id"),
     )
 
 

@@ -34,9 +34,10 @@ from batchtokens.errors import (
     SubjectTokenNotValid,
     TriggerNotAllowed,
 )
-from batchtokens.models import OperationToken, OperationType
+from batchtokens.models import Consent, OperationToken, OperationType
 from batchtokens.models.clock import DatabaseClock
-from batchtokens.services.issue import Draft
+from batchtokens.services.draft_operation import Draft
+from batchtokens.services.spend_consent import check_consented, check_spendable, lock_consent
 from batchtokens.services.status_places import open_list
 
 
@@ -51,9 +52,23 @@ class Allowance:
     live_total_minor: int
     earlier: OperationToken | None
     status_list_id: uuid.UUID | None = None
+    consent: Consent | None = None
+
+    @property
+    def agreed_at(self) -> dt.datetime | None:
+        """Return when the person was shown what they confirmed, if they had to."""
+        return self.consent.created_at if self.consent else None
 
     def check(self, draft: Draft) -> None:
-        """Raise MandateLimitReached if the draft would pass a cap of its type."""
+        """Raise ConsentMismatch if the draft is not what was confirmed.
+
+        Raises MandateLimitReached if it would pass a cap of its type.
+        """
+        if self.consent is not None:
+            check_consented(draft, self.consent, user=self.user)
+        self._check_caps(draft)
+
+    def _check_caps(self, draft: Draft) -> None:
         kind = self.operation_type
         if kind.max_live_mandates is not None and self.live_mandates >= kind.max_live_mandates:
             raise MandateLimitReached(f"At most {kind.max_live_mandates} live mandates a person.")
@@ -74,17 +89,15 @@ def allow_operation(
     type_name: str,
     trigger: ServiceClient | None,
     idempotency_digest: str | None,
+    consent_id: str | None = None,
     now: dt.datetime | None = None,
 ) -> Allowance:
     """Lock the person, then read the type, its caps' use and the answer to an earlier request.
 
-    `trigger` None is the built-in one, allowed for every type. Two statements; call it in a
-    transaction.
+    `trigger` None is the built-in one, allowed for every type; `consent_id` names what the person
+    confirmed, for a type that wants that. Two statements; call it in a transaction.
     """
-    people = User.objects.select_for_update(no_key=True)  # sign-ins meanwhile need not wait
-    user = people.filter(pk=grant.subject.pk, is_active=True).first()
-    if user is None:
-        raise SubjectTokenNotValid
+    user, consent = _lock(grant, consent_id)
     kind = _types(user, trigger, idempotency_digest).filter(name=type_name).first()
     if kind is None:
         raise OperationTypeUnknown(pointer="/type")
@@ -95,7 +108,22 @@ def allow_operation(
         raise MetaScopeMissing(kind.meta_scope)
     _check_authentication(kind, grant, at)
     earlier = OperationToken.objects.get(pk=kind.earlier) if kind.earlier else None
-    return Allowance(user, kind, at, kind.live_mandates, kind.live_total, earlier, kind.open_list)
+    if earlier is None:  # an answer of before has spent its consent
+        check_spendable(consent, operation_type=kind, trigger=trigger, at=at)
+    counted = (kind.live_mandates, kind.live_total)
+    return Allowance(user, kind, at, *counted, earlier, kind.open_list, consent)
+
+
+def _lock(grant: Grant, consent_id: str | None) -> tuple[User, Consent | None]:
+    """Lock the active person, and the consent with them; sign-ins meanwhile need not wait."""
+    if consent_id is not None:
+        consent = lock_consent(user_id=grant.subject.pk, consent_id=consent_id)
+        return consent.user, consent
+    people = User.objects.select_for_update(no_key=True)
+    user = people.filter(pk=grant.subject.pk, is_active=True).first()
+    if user is None:
+        raise SubjectTokenNotValid
+    return user, None
 
 
 def _check_authentication(kind: OperationType, grant: Grant, at: dt.datetime) -> None:

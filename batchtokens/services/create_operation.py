@@ -14,8 +14,9 @@ from accounts.tokens.access import Grant
 from batchtokens.models import OperationToken
 from batchtokens.services.allow import allow_operation
 from batchtokens.services.digests import text_digest
+from batchtokens.services.draft_operation import draft_operation
 from batchtokens.services.enqueue import enqueue_runs
-from batchtokens.services.issue import Origin, draft_operation, issue_operation_token
+from batchtokens.services.issue import Origin, issue_operation_token
 from batchtokens_verifier.errors import IdempotencyMismatch, ProblemError
 
 
@@ -27,10 +28,13 @@ class OperationRequest:
     operation: Mapping[str, Any]
     constraints: Mapping[str, Any]
     idempotency_key: str = ""
+    consent_id: str | None = None
 
     def digest(self) -> str:
-        body = json.dumps([self.type, self.operation, self.constraints], sort_keys=True)
-        return text_digest(body)
+        body: list[Any] = [self.type, self.operation, self.constraints]
+        if self.consent_id is not None:
+            body.append(self.consent_id)
+        return text_digest(json.dumps(body, sort_keys=True))
 
 
 def create_operation(
@@ -67,7 +71,12 @@ def _create(
 ) -> OperationToken:
     with transaction.atomic(durable=True):
         allowance = allow_operation(
-            grant=by, type_name=request.type, trigger=None, idempotency_digest=key, now=now
+            grant=by,
+            type_name=request.type,
+            trigger=None,
+            idempotency_digest=key,
+            consent_id=request.consent_id,
+            now=now,
         )
         if allowance.earlier is not None:
             return _repeat(allowance.earlier, request)
@@ -77,6 +86,7 @@ def _create(
             constraints=request.constraints,
             constraints_at="/constraints",
             at=allowance.at,
+            agreed_at=allowance.agreed_at,
         )
         allowance.check(draft)
         issued = issue_operation_token(
@@ -86,6 +96,7 @@ def _create(
             at=allowance.at,
             origin=Origin(idempotency_digest=key, request_digest=request.digest()),
             status_list_id=allowance.status_list_id,
+            consent=allowance.consent,
         )
         enqueue_runs(issued, at=allowance.at, limits=draft.constraints)
         return issued.row

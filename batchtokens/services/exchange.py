@@ -32,7 +32,8 @@ from batchtokens.models.clock import database_now
 from batchtokens.models.operation_types import TYPE_NAME
 from batchtokens.services.allow import Allowance, allow_operation
 from batchtokens.services.digests import text_digest
-from batchtokens.services.issue import Issued, Origin, draft_operation, issue_operation_token
+from batchtokens.services.draft_operation import draft_operation
+from batchtokens.services.issue import Issued, Origin, issue_operation_token
 from batchtokens_verifier.errors import (
     IdempotencyMismatch,
     InvalidConstraints,
@@ -54,13 +55,14 @@ class ExchangeRequest:
     scope: str
     details: Mapping[str, Any]
     idempotency_key: str = ""
+    consent_id: str | None = None
 
     def digest(self) -> str:
         """Return what a retry must repeat; the subject token enters as its own digest."""
-        subject = text_digest(self.subject_token)
-        return text_digest(
-            json.dumps([subject, self.target, self.scope, self.details], sort_keys=True)
-        )
+        body: list[Any] = [text_digest(self.subject_token), self.target, self.scope, self.details]
+        if self.consent_id is not None:
+            body.append(self.consent_id)
+        return text_digest(json.dumps(body, sort_keys=True))
 
 
 def exchange_access_token(
@@ -88,7 +90,12 @@ def _exchange(by: ServiceClient, request: ExchangeRequest, now: dt.datetime | No
     try:
         with transaction.atomic(durable=True):
             allowance = allow_operation(
-                grant=grant, type_name=type_name, trigger=by, idempotency_digest=key, now=now
+                grant=grant,
+                type_name=type_name,
+                trigger=by,
+                idempotency_digest=key,
+                consent_id=request.consent_id,
+                now=now,
             )
             if allowance.earlier is not None:
                 return _repeat(allowance.earlier, request, at=allowance.at)
@@ -152,6 +159,7 @@ def _issue(
         operation=request.details.get("operation"),
         constraints={k: v for k, v in request.details.items() if k not in _GRANTED_MEMBERS},
         at=allowance.at,
+        agreed_at=allowance.agreed_at,
     )
     allowance.check(draft)
     origin = Origin(
@@ -167,6 +175,7 @@ def _issue(
         at=allowance.at,
         origin=origin,
         status_list_id=allowance.status_list_id,
+        consent=allowance.consent,
     )
 
 

@@ -1,11 +1,13 @@
-"""Issue an operation token: check what is asked, sign it, open its ledger (DESIGN §5.1, §5.2)."""
+"""Issue an operation token: sign what was drafted, open its ledger, spend the consent.
+
+What may be asked for is checked before (DESIGN §5.1, §5.2).
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import secrets
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,51 +17,23 @@ from accounts import ids
 from accounts.crypto import seal
 from accounts.models import FIRST_PARTY, ServiceClient, User
 from accounts.tokens.backend import sign
-from batchtokens.errors import ConsentModeNotSupported, under
+from batchtokens.errors import ConsentRequired
 from batchtokens.models import (
+    Consent,
     ConsentMode,
     EntryKind,
     LedgerEntry,
     OperationToken,
-    OperationType,
     chain_entry,
     salted_digest,
 )
-from batchtokens.models.writing import insertion, write_together
-from batchtokens.services.check_operation_type import check_against_schema, member_names
+from batchtokens.models.writing import change, insertion, write_together
+from batchtokens.services.draft_operation import LANGUAGE, Draft
 from batchtokens.services.signatures import keep_claims, keep_signature
 from batchtokens.services.status_places import Place, take_place
-from batchtokens.services.summarise import summarise
-from batchtokens_verifier.canonical import (
-    MAX_SAFE_INTEGER,
-    canonicalize,
-    check_operation,
-    parameter_digest,
-)
+from batchtokens_verifier.canonical import canonicalize, parameter_digest
 from batchtokens_verifier.claims import token_hash
-from batchtokens_verifier.constraints import Amount, Constraints, plan_slots
-from batchtokens_verifier.errors import InvalidConstraints, InvalidOperation
 from batchtokens_verifier.jws import Purpose
-
-LATEST_START = dt.timedelta(minutes=5)  # a given valid_from may be this old
-LANGUAGE = "en"
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What will be signed: checked, but neither allowed by a cap nor stored."""
-
-    operation_type: OperationType
-    operation: dict[str, Any]
-    constraints: Constraints
-    capacity: int
-    amount: Amount | None
-    summary: str
-
-    @property
-    def currency(self) -> str:
-        limit = self.amount or self.constraints.max_individual_amount
-        return limit.currency if limit else ""
 
 
 @dataclass(frozen=True)
@@ -80,79 +54,6 @@ class Issued:
     row: OperationToken
 
 
-def draft_operation(
-    operation_type: OperationType,
-    *,
-    operation: object,
-    constraints: Mapping[str, Any],
-    constraints_at: str = "",
-    at: dt.datetime,
-) -> Draft:
-    """Check an operation and its constraints against the type's version.
-
-    Raises InvalidOperation or InvalidConstraints; their pointers begin with /operation and
-    `constraints_at`.
-    """
-    if operation_type.consent != ConsentMode.SCOPE:
-        raise ConsentModeNotSupported(
-            f"{operation_type.name} asks for exact consent, which this version does not offer."
-        )
-    with under("/operation"):
-        checked = _check_operation(operation_type, operation)
-    amount = Amount.parse(checked["amount"], "") if "amount" in checked else None
-    with under(constraints_at):
-        limits = _parse_constraints(constraints, amount=amount, at=at)
-        if limits.valid_to > at + dt.timedelta(days=operation_type.max_lifetime_days):
-            raise InvalidConstraints(
-                f"At most {operation_type.max_lifetime_days} days.", pointer="/valid_to"
-            )
-        _check_recordable(limits, amount)
-    return Draft(
-        operation_type=operation_type,
-        operation=checked,
-        constraints=limits,
-        capacity=_capacity(limits),
-        amount=amount,
-        summary=summarise(operation_type, checked, limits),
-    )
-
-
-def _check_recordable(limits: Constraints, amount: Amount | None) -> None:
-    """Refuse what could add up to more than a ledger entry can say (RFC 8785 §3.2.2.3)."""
-    largest = amount or limits.max_individual_amount
-    total = limits.max_total.minor if limits.max_total else MAX_SAFE_INTEGER + 1
-    if largest and min(total, largest.minor * _capacity(limits)) > MAX_SAFE_INTEGER:
-        raise InvalidConstraints("The runs could add up to too much.", pointer="/max_total")
-
-
-def _capacity(limits: Constraints) -> int:
-    slots = plan_slots(limits).capacity
-    return min(slots, limits.max_occurrences) if limits.max_occurrences else slots
-
-
-def _check_operation(operation_type: OperationType, operation: object) -> dict[str, Any]:
-    checked = check_operation(operation, known=member_names(operation_type.schema))
-    check_against_schema(operation_type.schema, checked)
-    if checked["action"] != operation_type.scope:
-        raise InvalidOperation("It is not the operation type's.", pointer="/action")
-    return checked
-
-
-def _parse_constraints(
-    constraints: Mapping[str, Any], *, amount: Amount | None, at: dt.datetime
-) -> Constraints:
-    start = at.replace(microsecond=0)
-    given = {"valid_from": start.strftime("%Y-%m-%dT%H:%M:%SZ"), **constraints}
-    limits = Constraints.parse(
-        given, operation_amount=amount, allow_secondly=settings.ALLOW_SECONDLY_SCHEDULES
-    )
-    if limits.valid_from < at - LATEST_START:
-        raise InvalidConstraints("It lies more than 5 minutes back.", pointer="/valid_from")
-    if limits.valid_to <= at:
-        raise InvalidConstraints("It lies in the past.", pointer="/valid_to")
-    return limits
-
-
 def issue_operation_token(
     *,
     draft: Draft,
@@ -161,18 +62,22 @@ def issue_operation_token(
     at: dt.datetime,
     origin: Origin,
     status_list_id: uuid.UUID | None = None,
+    consent: Consent | None = None,
 ) -> Issued:
     """Sign the draft and store its row and first ledger entry in one statement.
 
     status_list_id: the executor's list that gives places; None: it has none yet.
+    consent: locked, and found to be of just this; the same statement spends it.
     Call it in a transaction, with the caps checked.
     """
+    if (consent is None) == (draft.operation_type.consent == ConsentMode.EXACT):
+        raise ConsentRequired
     return take_place(
         status_list_id,
         executor_id=draft.operation_type.executor.pk,
         at=at,
         store=lambda place: _store(
-            draft, user=user, client=client, at=at, origin=origin, place=place
+            draft, user=user, client=client, at=at, origin=origin, consent=consent, place=place
         ),
     )
 
@@ -184,9 +89,10 @@ def _store(
     client: ServiceClient | None,
     at: dt.datetime,
     origin: Origin,
+    consent: Consent | None,
     place: Place,
 ) -> Issued:
-    row, claims = _compose(draft, user=user, client=client, at=at, place=place)
+    row, claims = _compose(draft, user=user, client=client, at=at, consent=consent, place=place)
     signed = sign(claims, purpose=Purpose.OPERATION)
     keep_signature(row, signed)
     keep_claims(row, signed)
@@ -197,12 +103,22 @@ def _store(
         row.sealed_token = seal(signed.token.encode(), context=f"issued:{row.public_id}")
         row.sealed_until = origin.keep_until
     entry = _open_ledger(row, draft)
-    write_together(insertion(row), insertion(entry))
+    spent = []
+    if consent is not None:
+        consent.spent_at = at
+        spent.append(change(consent, ["spent_at"]))
+    write_together(*spent, insertion(row), insertion(entry))
     return Issued(token=signed.token, row=row)
 
 
 def _compose(
-    draft: Draft, *, user: User, client: ServiceClient | None, at: dt.datetime, place: Place
+    draft: Draft,
+    *,
+    user: User,
+    client: ServiceClient | None,
+    at: dt.datetime,
+    place: Place,
+    consent: Consent | None = None,
 ) -> tuple[OperationToken, dict[str, Any]]:
     kind, limits = draft.operation_type, draft.constraints
     jti = "opt_" + secrets.token_urlsafe(16)
@@ -216,9 +132,10 @@ def _compose(
         token_hash=token_hash(jti),
         operation=canonicalize(draft.operation).decode(),
         parameter_digest=parameter_digest(draft.operation),
-        summary=draft.summary,
-        language=LANGUAGE,
+        summary=consent.summary if consent else draft.summary,
+        language=consent.language if consent else LANGUAGE,
         consent_mode=kind.consent,
+        consent=consent,
         currency=draft.currency,
         amount_minor=draft.amount.minor if draft.amount else None,
         max_total_minor=limits.max_total.minor if limits.max_total else None,
@@ -236,14 +153,9 @@ def _compose(
 
 
 def _details(draft: Draft, row: OperationToken) -> dict[str, Any]:
-    kind = draft.operation_type
     return {
-        "type": kind.name,
-        "actions": [kind.scope],
-        "locations": [kind.executor.audience],
+        **draft.granted(),
         "identifier": row.public_id,
-        "operation": draft.operation,
-        **draft.constraints.as_json(),
         "redemption": {"mode": "issuer", "uri": f"{settings.ISSUER_URL}/api/v1/redemptions"},
     }
 
@@ -266,13 +178,23 @@ def _claims(row: OperationToken, jti: str) -> dict[str, Any]:
         "txn": str(uuid.uuid4()),
         "scope": row.operation_type.scope,
         "parameter_digest": row.parameter_digest,
-        "consent": {"mode": row.consent_mode},
+        "consent": _consent_claim(row),
         "authorization_details": [row.details],
     }
     # The built-in trigger acts for nobody else: its tokens carry no actor.
     if row.client_name != FIRST_PARTY:
         claims["act"] = {"sub": row.client_name}
     return claims
+
+
+def _consent_claim(row: OperationToken) -> dict[str, str]:
+    if row.consent is None:
+        return {"mode": row.consent_mode}
+    return {
+        "mode": row.consent_mode,
+        "id": row.consent.public_id,
+        "mandate_digest": row.consent.mandate_digest,
+    }
 
 
 def _open_ledger(row: OperationToken, draft: Draft) -> LedgerEntry:
@@ -292,5 +214,16 @@ def _open_ledger(row: OperationToken, draft: Draft) -> LedgerEntry:
             "summary": salted_digest(salt, row.summary),
             "type": f"{kind.name} v{kind.version}",
             "user": salted_digest(salt, row.user.public_id),
+            **_consent_facts(row),
         },
     )
+
+
+def _consent_facts(row: OperationToken) -> dict[str, str]:
+    """Return what the ledger keeps of an exact consent; its text is in `summary`, salted."""
+    if row.consent is None:
+        return {}
+    return {
+        "consent_id": salted_digest(bytes(row.salt), row.consent.public_id),
+        "mandate_digest": row.consent.mandate_digest,
+    }

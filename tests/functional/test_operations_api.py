@@ -179,7 +179,7 @@ class TestDetail:
     def test_shows_everything_that_was_agreed(self, alice: Caller, operation: str) -> None:
         shown = alice.get(operation).json()
 
-        assert shown["summary"].startswith("Deposit 50.00 USD from chk-1042 into sav-7781")
+        assert shown["summary"].startswith("Deposit 50.00 USD from “chk-1042” into “sav-7781”")
         assert shown["constraints"]["valid_to"] == shown["expires_at"]
         assert shown["consumption"]["redeemed"] == 0
 

@@ -10,7 +10,7 @@ from accounts.crypto import open_sealed
 from accounts.errors import AuthenticationTooOld
 from accounts.tokens.backend import verify_token
 from batchtokens.errors import (
-    ConsentModeNotSupported,
+    ConsentRequired,
     MandateLimitReached,
     MetaScopeMissing,
     OperationTypeUnknown,
@@ -87,7 +87,7 @@ def test_opens_the_ledger_without_personal_values(world: mandates.Savings) -> No
 def test_the_sentence_shows_every_leaf_and_limit(world: mandates.Savings) -> None:
     issued = mandates.issue(world, max_total={"amount": "600.00", "currency": "USD"})
 
-    for shown in ("50.00 USD", "chk-1042", "sav-7781", "monthly savings", "600.00 USD", "once in"):
+    for shown in ("50.00 USD", "chk-1042", "sav-7781", "monthly savings", "600.00 USD", "once, in"):
         assert shown in issued.row.summary
 
 
@@ -199,11 +199,12 @@ def test_a_type_may_want_a_recent_sign_in() -> None:
         )
 
 
-def test_exact_consent_is_refused_clearly(world: mandates.Savings) -> None:
+def test_exact_consent_is_asked_for_where_the_type_wants_it(world: mandates.Savings) -> None:
     OperationType.objects.update(consent="exact")
 
-    with pytest.raises(ConsentModeNotSupported):
+    with pytest.raises(ConsentRequired):
         mandates.issue(world)
+    assert not OperationToken.objects.exists()
 
 
 def test_a_version_that_has_issued_never_changes(world: mandates.Savings) -> None:

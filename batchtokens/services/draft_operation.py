@@ -1,0 +1,141 @@
+"""Draft an operation token: check what is asked for, fill in what is not, say it in a sentence.
+
+Nothing is stored or signed here, and no cap is looked at (DESIGN §5.1, §5.2).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from batchtokens.errors import under
+from batchtokens.models import OperationType
+from batchtokens.services.check_operation_type import check_against_schema, member_names
+from batchtokens.services.summarise import summarise
+from batchtokens_verifier.canonical import (
+    MAX_SAFE_INTEGER,
+    canonicalize,
+    check_operation,
+    digest,
+)
+from batchtokens_verifier.constraints import Amount, Constraints, format_instant, plan_slots
+from batchtokens_verifier.errors import InvalidConstraints, InvalidOperation
+
+LATEST_START = dt.timedelta(minutes=5)  # a given valid_from may be this old
+LANGUAGE = "en"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What will be signed: checked, but neither allowed by a cap nor stored."""
+
+    operation_type: OperationType
+    operation: dict[str, Any]
+    constraints: Constraints
+    capacity: int
+    amount: Amount | None
+    summary: str
+
+    @property
+    def currency(self) -> str:
+        limit = self.amount or self.constraints.max_individual_amount
+        return limit.currency if limit else ""
+
+    def granted(self) -> dict[str, Any]:
+        """Return the authorization_details element, before it has an identifier."""
+        kind = self.operation_type
+        return {
+            "type": kind.name,
+            "actions": [kind.scope],
+            "locations": [kind.executor.audience],
+            "operation": self.operation,
+            **self.constraints.as_json(),
+        }
+
+    def mandate_digest(self, *, sub: str, client_id: str) -> str:
+        """Return the digest of all that one consent is about: whose, through whom, where, what."""
+        mandate = {
+            "sub": sub,
+            "client_id": client_id,
+            "aud": self.operation_type.executor.audience,
+            "authorization_details": [self.granted()],
+        }
+        return digest(canonicalize(mandate))
+
+
+def draft_operation(
+    operation_type: OperationType,
+    *,
+    operation: object,
+    constraints: Mapping[str, Any],
+    constraints_at: str = "",
+    at: dt.datetime,
+    agreed_at: dt.datetime | None = None,
+) -> Draft:
+    """Check an operation and its constraints against the type's version.
+
+    agreed_at: when the person was shown it, which is where an absent valid_from begins.
+    Raises InvalidOperation or InvalidConstraints; their pointers begin with /operation and
+    `constraints_at`.
+    """
+    with under("/operation"):
+        checked = _check_operation(operation_type, operation)
+    amount = Amount.parse(checked["amount"], "") if "amount" in checked else None
+    with under(constraints_at):
+        limits = _parse_constraints(constraints, amount=amount, at=at, agreed_at=agreed_at or at)
+        if limits.valid_to > at + dt.timedelta(days=operation_type.max_lifetime_days):
+            raise InvalidConstraints(
+                f"At most {operation_type.max_lifetime_days} days.", pointer="/valid_to"
+            )
+        _check_recordable(limits, amount)
+    return Draft(
+        operation_type=operation_type,
+        operation=checked,
+        constraints=limits,
+        capacity=_capacity(limits),
+        amount=amount,
+        summary=summarise(operation_type, checked, limits),
+    )
+
+
+def _check_recordable(limits: Constraints, amount: Amount | None) -> None:
+    """Refuse what could add up to more than a ledger entry can say (RFC 8785 §3.2.2.3)."""
+    largest = amount or limits.max_individual_amount
+    total = limits.max_total.minor if limits.max_total else MAX_SAFE_INTEGER + 1
+    if largest and min(total, largest.minor * _capacity(limits)) > MAX_SAFE_INTEGER:
+        raise InvalidConstraints("The runs could add up to too much.", pointer="/max_total")
+
+
+def _capacity(limits: Constraints) -> int:
+    slots = plan_slots(limits).capacity
+    return min(slots, limits.max_occurrences) if limits.max_occurrences else slots
+
+
+def _check_operation(operation_type: OperationType, operation: object) -> dict[str, Any]:
+    checked = check_operation(operation, known=member_names(operation_type.schema))
+    check_against_schema(operation_type.schema, checked)
+    if checked["action"] != operation_type.scope:
+        raise InvalidOperation("It is not the operation type's.", pointer="/action")
+    return checked
+
+
+def _parse_constraints(
+    constraints: Mapping[str, Any],
+    *,
+    amount: Amount | None,
+    at: dt.datetime,
+    agreed_at: dt.datetime,
+) -> Constraints:
+    given = {"valid_from": format_instant(agreed_at), **constraints}
+    limits = Constraints.parse(
+        given, operation_amount=amount, allow_secondly=settings.ALLOW_SECONDLY_SCHEDULES
+    )
+    if limits.valid_from < agreed_at - LATEST_START:
+        raise InvalidConstraints("It lies more than 5 minutes back.", pointer="/valid_from")
+    if limits.valid_to <= at:
+        raise InvalidConstraints("It lies in the past.", pointer="/valid_to")
+    return limits

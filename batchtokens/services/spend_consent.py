@@ -1,0 +1,76 @@
+"""Let a confirmed consent buy one operation token: exactly what the person was shown (I13, I14).
+
+The statement that stores the token spends it; here it is locked and compared.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from accounts.errors import UnknownId
+from accounts.ids import parse_public_id
+from accounts.models import ServiceClient, User
+from batchtokens.errors import (
+    ConsentMismatch,
+    ConsentModeNotSupported,
+    ConsentNotValid,
+    ConsentRequired,
+)
+from batchtokens.models import Consent, ConsentMode, OperationType
+from batchtokens.services.draft_operation import Draft
+
+POINTER = "/consent_id"
+
+
+def lock_consent(*, user_id: uuid.UUID, consent_id: str) -> Consent:
+    """Lock a consent together with its active person, in one statement; call it in a transaction.
+
+    Raises ConsentNotValid, also where it is somebody else's.
+    """
+    try:
+        pk = parse_public_id(consent_id, Consent.public_prefix)
+    except UnknownId as error:
+        raise ConsentNotValid(pointer=POINTER) from error
+    # Of rows that it waited for, both locks bring the newest state, as only locked rows have it.
+    rows = Consent.objects.select_related("user").select_for_update(
+        no_key=True, of=("self", "user")
+    )
+    consent = rows.filter(pk=pk, user=user_id, user__is_active=True).first()
+    if consent is None:
+        raise ConsentNotValid(pointer=POINTER)
+    return consent
+
+
+def check_spendable(
+    consent: Consent | None,
+    *,
+    operation_type: OperationType,
+    trigger: ServiceClient | None,
+    at: dt.datetime,
+) -> None:
+    """Raise unless the type and the consent go together, and it is confirmed, open and unspent.
+
+    trigger: who asks; None is the built-in one.
+    """
+    if operation_type.consent != ConsentMode.EXACT:
+        if consent is not None:
+            raise ConsentModeNotSupported("The type takes no consent.", pointer=POINTER)
+        return
+    if consent is None:
+        raise ConsentRequired(pointer=POINTER)
+    is_open = consent.confirmed_at is not None and consent.spent_at is None
+    own = consent.client_id == (trigger.pk if trigger else None)
+    # One answer for all: a trigger learns nothing of consents that are not for it.
+    if not (own and is_open and consent.created_at <= at < consent.expires_at):
+        raise ConsentNotValid(pointer=POINTER)
+    if consent.operation_type_id != operation_type.pk:
+        raise ConsentMismatch("The operation type has changed since.", pointer=POINTER)
+
+
+def check_consented(draft: Draft, consent: Consent, *, user: User) -> None:
+    """Raise ConsentMismatch unless the draft is what was shown, to the last member and word."""
+    wanted = draft.mandate_digest(sub=user.public_id, client_id=consent.client_name)
+    # The sentence, too: a version that had not issued yet may have been corrected in between.
+    if wanted != consent.mandate_digest or draft.summary != consent.summary:
+        raise ConsentMismatch(pointer=POINTER)
