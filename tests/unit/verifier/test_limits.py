@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchtokens_verifier.constraints import Amount, Constraints, Use, check_limits, resolve_amount
-from batchtokens_verifier.errors import LimitExceeded, OperationMismatch, UnresolvedConstraint
+from batchtokens_verifier.errors import (
+    LimitExceeded,
+    OperationMismatch,
+    ProblemError,
+    UnresolvedConstraint,
+)
+from tests.unit.verifier.vectors import cases
 
 FIXED = {"action": "a", "amount": {"amount": "50.00", "currency": "USD"}}
 VARIABLE = {"action": "a"}
@@ -27,6 +33,25 @@ def money(amount: str) -> dict[str, str]:
 
 def use(at: str, minor: int = 5000) -> Use:
     return Use(datetime.fromisoformat(f"2026-12-{at}+00:00"), Amount(minor, "USD"))
+
+
+@pytest.mark.parametrize("vector", cases("limits", "vectors"))
+def test_limits_leave_what_is_published(vector: dict[str, Any]) -> None:
+    operation = vector["operation"]
+    fixed = Amount.parse(operation["amount"], "") if "amount" in operation else None
+    limits = Constraints.parse(vector["constraints"], operation_amount=fixed)
+    taken: list[Use] = []
+
+    for wanted in vector["uses"]:
+        named = Amount.parse(wanted["amount"], "") if "amount" in wanted else None
+        at = datetime.fromisoformat(wanted["at"])
+        try:
+            new = Use(at, resolve_amount(operation, limits, named))
+            found: dict[str, Any] = {"remaining": check_limits(limits, taken, new).as_json()}
+            taken.append(new)
+        except ProblemError as refusal:
+            found = {"code": refusal.code}
+        assert wanted == {name: wanted[name] for name in ("at", "amount") if name in wanted} | found
 
 
 @pytest.mark.parametrize(("minor", "fits"), [(4999, True), (5000, True), (5001, False)])
