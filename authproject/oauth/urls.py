@@ -4,11 +4,13 @@ from django.urls import path
 
 from authproject.oauth.introspection import introspect
 from authproject.oauth.metadata import authorization_server, jwks
+from authproject.oauth.status import status_list
 from authproject.oauth.token import token
 
 urlpatterns = [
     path("oauth/token", token, name="oauth-token"),
     path("oauth/introspect", introspect, name="oauth-introspect"),
+    path("oauth/status/<public_id>", status_list, name="oauth-status"),
     path(
         ".well-known/oauth-authorization-server",
         authorization_server,

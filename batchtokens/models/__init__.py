@@ -23,6 +23,7 @@ from batchtokens.models.operation_tokens import (
     Status,
 )
 from batchtokens.models.operation_types import ConsentMode, OperationType
+from batchtokens.models.published_status import PublishedStatus, published_status
 from batchtokens.models.queue import QueuedRun, RunState
 from batchtokens.models.redemptions import (
     MAX_RELEASES,
@@ -53,6 +54,7 @@ __all__ = [
     "LedgerNode",
     "OperationToken",
     "OperationType",
+    "PublishedStatus",
     "QueuedRun",
     "Redemption",
     "RedemptionAttempt",
@@ -66,5 +68,6 @@ __all__ = [
     "chain_entry",
     "entry_hash",
     "instant",
+    "published_status",
     "salted_digest",
 ]

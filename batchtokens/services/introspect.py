@@ -1,4 +1,4 @@
-"""Tell a trigger or an executor whether its operation token is active (RFC 7662, DESIGN §5.5).
+"""Tell a trigger or an executor whether its operation token is active (RFC 7662).
 
 One statement.
 """
@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from accounts.models import ServiceClient
 from accounts.tokens.backend import verify_token
-from batchtokens.models import OperationToken, Status
+from batchtokens.models import OperationToken, PublishedStatus, published_status
 from batchtokens.models.clock import DatabaseClock
 from batchtokens.services.digests import text_digest
 from batchtokens_verifier.claims import parse_operation_token
@@ -33,8 +33,7 @@ def introspect_operation_token(*, by: ServiceClient, token: str) -> dict[str, An
     except VerificationError:
         return INACTIVE
     row = (
-        OperationToken.objects.annotate(clock=DatabaseClock())
-        .select_related("user", "executor", "client", "operation_type")
+        OperationToken.objects.annotate(clock=DatabaseClock(), published=published_status())
         .filter(Q(executor=by) | Q(client=by), token_hash=claims.token_hash)
         .first()
     )
@@ -44,12 +43,8 @@ def introspect_operation_token(*, by: ServiceClient, token: str) -> dict[str, An
 
 
 def _is_active(row: Any, token: str) -> bool:
-    principals = (row.user, row.executor, row.client or row.user, row.operation_type)
-    return (
-        row.jws_digest == text_digest(token)
-        and row.status_at(row.clock) == Status.ACTIVE
-        and all(principal.is_active for principal in principals)
-    )
+    published = row.published == PublishedStatus.VALID and row.clock < row.valid_to
+    return bool(published) and row.jws_digest == text_digest(token)
 
 
 def consumption(row: OperationToken) -> dict[str, Any]:
