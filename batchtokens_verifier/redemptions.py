@@ -209,7 +209,7 @@ def read_batch(
         # Which lines are whose cannot be told by counting.
         return [missing for _ in asked]
     return [
-        found if key == one.idempotency_key else missing
+        found if key in ("", one.idempotency_key) else missing
         for (key, found), one in zip(read, asked, strict=True)
     ]
 

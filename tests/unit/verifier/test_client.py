@@ -1,14 +1,21 @@
 """The executor's client: what it sends, what it takes for an answer, what it raises."""
 
+import asyncio
 import base64
 import gzip
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from batchtokens_verifier.client import ExecutorClient, Redemption, RedemptionState
+from batchtokens_verifier.async_client import AsyncExecutorClient
+from batchtokens_verifier.client import (
+    ExecutorClient,
+    Redemption,
+    RedemptionState,
+)
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import (
     AuthorityError,
@@ -33,8 +40,29 @@ ANSWER = {
 }
 
 
-def client(authority: PretendAuthority) -> ExecutorClient:
-    return ExecutorClient("https://id.example", "savings", "the-secret", http=authority.http)
+FORM = ["threads"]  # whose client the tests below speak to
+
+
+@pytest.fixture(params=["threads", "event loop"], autouse=True)
+def _form(request: pytest.FixtureRequest) -> None:
+    FORM[0] = request.param
+
+
+class Waiting:
+    """An asynchronous client whose calls are waited for."""
+
+    def __init__(self, client: AsyncExecutorClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *args, **kwargs: asyncio.run(getattr(self._client, name)(*args, **kwargs))
+
+
+def client(authority: PretendAuthority, **options: Any) -> Any:
+    parties = ("https://id.example", "savings", "the-secret")
+    if FORM[0] == "threads":
+        return ExecutorClient(*parties, http=authority.http, **options)
+    return Waiting(AsyncExecutorClient(*parties, http=authority.async_http, **options))
 
 
 def redeem(authority: PretendAuthority, **changes: Any) -> Redemption:
@@ -45,7 +73,8 @@ def redeem(authority: PretendAuthority, **changes: Any) -> Redemption:
         "occurrence": "o0",
         "idempotency_key": "op_a.o0.1",
     }
-    return client(authority).redeem(**arguments | changes)
+    redemption: Redemption = client(authority).redeem(**arguments | changes)
+    return redemption
 
 
 def problem(status: int, code: str, **members: Any) -> httpx.Response:
@@ -103,6 +132,7 @@ def test_only_true_permits(proceed: object) -> None:
         (403, "outside_validity"),
         (403, "operation_held"),
         (403, "operation_revoked"),
+        (403, "executor_stopped"),
         (403, "limit_exceeded"),
         (403, "unresolved_constraint"),
         (409, "slot_already_redeemed"),
@@ -241,3 +271,29 @@ def test_callers_connections_stay_open() -> None:
         pass
 
     assert not http.is_closed
+
+
+def test_asynchronous_connections_are_closed_like_the_others() -> None:
+    async def use() -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+        given = PretendAuthority(httpx.Response(204)).async_http
+        async with AsyncExecutorClient("https://id.example", "a", "b") as own:
+            http = own._http
+        async with AsyncExecutorClient("https://id.example", "a", "b", http=given):
+            pass
+        return http, given
+
+    own, given = asyncio.run(use())
+
+    assert own.is_closed
+    assert not given.is_closed
+
+
+def test_redemption_names_its_assurance() -> None:
+    assert redeem(PretendAuthority(httpx.Response(201, json=ANSWER))).assurance == "redeemed"
+
+
+def test_ledger_behind_is_known_and_still_means_try_again() -> None:
+    with pytest.raises(AuthorityUnavailable) as refusal:
+        redeem(PretendAuthority(problem(503, "ledger_behind")))
+
+    assert refusal.value.code == "ledger_behind"

@@ -1,5 +1,6 @@
 """The key cache: few fetches, old keys while the source is away, bounds on what it takes."""
 
+import asyncio
 import threading
 from typing import Any
 
@@ -7,7 +8,8 @@ import httpx
 import pytest
 
 from batchtokens_verifier.errors import AuthorityUnavailable
-from batchtokens_verifier.jwks import JwksCache
+from batchtokens_verifier.jwks import AsyncJwksCache, JwksCache
+from batchtokens_verifier.jws import KeySet
 from tests.unit.verifier.authority import Clock, PretendAuthority
 from tests.unit.verifier.vectors import load
 
@@ -21,8 +23,28 @@ def jwks(*keys: dict[str, Any]) -> httpx.Response:
     return httpx.Response(200, json={"keys": list(keys)})
 
 
-def cache(authority: PretendAuthority, clock: Clock, **options: Any) -> JwksCache:
-    return JwksCache(URI, http=authority.http, clock=clock, **options)
+FORM = ["threads"]  # whose cache the tests below ask
+
+
+@pytest.fixture(params=["threads", "event loop"], autouse=True)
+def _form(request: pytest.FixtureRequest) -> None:
+    FORM[0] = request.param
+
+
+class Waiting:
+    """An asynchronous cache whose answers are waited for."""
+
+    def __init__(self, cache: AsyncJwksCache) -> None:
+        self._cache = cache
+
+    def keys(self, kid: str | None = None) -> KeySet:
+        return asyncio.run(self._cache.keys(kid))
+
+
+def cache(authority: PretendAuthority, clock: Clock) -> JwksCache | Waiting:
+    if FORM[0] == "threads":
+        return JwksCache(URI, http=authority.http, clock=clock)
+    return Waiting(AsyncJwksCache(URI, http=authority.async_http, clock=clock))
 
 
 def test_keys_are_fetched_once() -> None:
@@ -130,13 +152,25 @@ def test_a_kid_that_could_not_be_looked_up_is_not_called_unknown(pause: int) -> 
 
 def test_many_threads_make_one_fetch() -> None:
     authority = PretendAuthority(jwks(KEYS[0]))
-    keys = cache(authority, Clock())
+    keys = JwksCache(URI, http=authority.http, clock=Clock())
     threads = [threading.Thread(target=keys.keys, args=(OLD,)) for _ in range(16)]
 
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+
+    assert len(authority.requests) == 1
+
+
+def test_many_tasks_make_one_fetch() -> None:
+    authority = PretendAuthority(jwks(KEYS[0]))
+
+    async def ask() -> None:
+        keys = AsyncJwksCache(URI, http=authority.async_http, clock=Clock())
+        await asyncio.gather(*(keys.keys(OLD) for _ in range(16)))
+
+    asyncio.run(ask())
 
     assert len(authority.requests) == 1
 
