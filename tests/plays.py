@@ -15,7 +15,8 @@ import httpx
 from django.conf import settings
 from django.contrib.auth.models import Group
 
-from accounts.models import ServiceClient, User
+from accounts.crypto import open_sealed
+from accounts.models import ServiceClient, SigningKey, User
 from accounts.models.api_key import generate_api_key
 from accounts.services.create_api_key import create_api_key
 from accounts.tokens.keyring import current_key_ring
@@ -208,9 +209,7 @@ def installation_secrets(example: Example) -> dict[str, bytes]:
     now = datetime.now(UTC)
     ring = current_key_ring()
     private = {
-        f"private {purpose} key": b64url_decode(
-            str(ring.signing_key(purpose, now).private.as_dict(private=True)["d"])
-        )
+        f"private {purpose} key": _private_part(ring.signing_key(purpose, now).kid)
         for purpose in Purpose
     }
     clients = (example.gateway, example.trigger, example.executor)
@@ -222,6 +221,12 @@ def installation_secrets(example: Example) -> dict[str, bytes]:
         "delivery secret": example.delivery_secret.encode(),
         "delivery key": base64.b64decode(example.delivery_secret.removeprefix("whsec_")),
     }
+
+
+def _private_part(kid: str) -> bytes:
+    row = SigningKey.objects.get(kid=kid)
+    jwk = json.loads(open_sealed(row.private_sealed, context=row.seal_context()))
+    return b64url_decode(str(jwk["d"]))
 
 
 def broken(body: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from accounts.admin.base import ReadOnlyAdmin
 from accounts.models import SigningKey
-from accounts.tokens.keyring import key_states
+from accounts.tokens.key_states import key_states
 
 
 @admin.register(SigningKey)

@@ -1,23 +1,18 @@
 """Make signing keys: the first ones, and their successors."""
 
-import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
-from joserfc.jwk import ECKey
 
-from accounts.crypto import seal
 from accounts.errors import TooManyKeys
 from accounts.models import SigningKey
 from accounts.services.record_event import NOWHERE, record_event
 from accounts.signals import signing_keys_changed
+from accounts.tokens.key_store import key_store
 from accounts.tokens.keyring import forget_key_ring, load_key_ring
 from batchtokens_verifier.jws import MAX_KEYS, Purpose
-
-# RFC 7518 section 6.2.1.1: the curve of ES256.
-CURVE = "P-256"
 
 
 def ensure_signing_keys(*, now: datetime | None = None) -> list[SigningKey]:
@@ -39,10 +34,15 @@ def rotate_signing_keys(
     Raises TooManyKeys.
     """
     now = now or timezone.now()
-    published = len(load_key_ring(now=now).jwks()["keys"])
-    if published + len(purposes) > MAX_KEYS:
-        raise TooManyKeys(f"{published} keys are published; verifiers take at most {MAX_KEYS}.")
+    check_room(len(purposes), now=now)
     return _make_keys(purposes, now + overlap, now)
+
+
+def check_room(more: int, *, now: datetime) -> None:
+    """Raise TooManyKeys where verifiers would not take so many more keys."""
+    published = len(load_key_ring(now=now).jwks()["keys"])
+    if published + more > MAX_KEYS:
+        raise TooManyKeys(f"{published} keys are published; verifiers take at most {MAX_KEYS}.")
 
 
 def _make_keys(
@@ -51,27 +51,21 @@ def _make_keys(
     if not purposes:
         return []
     with transaction.atomic(durable=True):
-        keys = SigningKey.objects.bulk_create(
-            [_generate_key(purpose, activates_at) for purpose in purposes]
-        )
-        signing_keys_changed.send(SigningKey, keys=keys, what="added", context=NOWHERE, now=now)
-        record_event(
-            code="signing_keys_created",
-            data={"keys": [{"kid": key.kid, "purpose": key.purpose} for key in keys]},
-        )
+        keys = add_keys(purposes, activates_at=activates_at, now=now)
     forget_key_ring()
     return keys
 
 
-def _generate_key(purpose: Purpose, activates_at: datetime) -> SigningKey:
-    """Draw a key pair; its id is its RFC 7638 thumbprint."""
-    pair = ECKey.generate_key(CURVE)
-    key = SigningKey(
-        kid=pair.thumbprint(),
-        purpose=purpose.value,
-        public_jwk=pair.as_dict(private=False),
-        activates_at=activates_at,
+def add_keys(
+    purposes: Iterable[Purpose], *, activates_at: datetime, now: datetime
+) -> list[SigningKey]:
+    """Store a new key for each purpose; call it in a transaction."""
+    keys = SigningKey.objects.bulk_create(
+        [key_store.generate(purpose=purpose, activates_at=activates_at) for purpose in purposes]
     )
-    private = json.dumps(pair.as_dict(private=True)).encode()
-    key.private_sealed = seal(private, context=key.seal_context())
-    return key
+    signing_keys_changed.send(SigningKey, keys=keys, what="added", context=NOWHERE, now=now)
+    record_event(
+        code="signing_keys_created",
+        data={"keys": [{"kid": key.kid, "purpose": key.purpose} for key in keys]},
+    )
+    return keys

@@ -1,19 +1,20 @@
 """SimpleJWT's token backend on our key ring: a key id in every header, one purpose a key.
 
-joserfc signs, batchtokens_verifier verifies; PyJWT, which SimpleJWT would use, does neither.
+The key store signs, batchtokens_verifier verifies; PyJWT, which SimpleJWT would use, does neither.
 """
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.utils import timezone
-from joserfc import jws
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError
 
 from accounts.errors import NoSigningKey
 from accounts.tokens.keyring import RingKey, current_key_ring, fresher_key_ring
+from batchtokens_verifier.canonical import b64url
 from batchtokens_verifier.errors import VerificationError
 from batchtokens_verifier.jws import TOKEN_CLASSES, Purpose, unverified_kid, verify_jws
 
@@ -35,11 +36,26 @@ def sign(claims: dict[str, Any], *, purpose: Purpose) -> SignedToken:
 
     Raises NoSigningKey.
     """
-    key = _signing_key(purpose)
-    header = {"alg": key.alg, "kid": key.kid, "typ": TOKEN_CLASSES[purpose]}
     payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
-    token = jws.serialize_compact(header, payload, key.private, algorithms=[key.alg])
-    return SignedToken(token, key.kid, key.alg)
+    return sign_payload(b64url(payload), purpose=purpose)
+
+
+def sign_payload(payload: str, *, purpose: Purpose) -> SignedToken:
+    """Sign a payload segment as it is (RFC 7515 section 7.1).
+
+    Raises NoSigningKey.
+    """
+    key = _signing_key(purpose)
+    message = f"{_protected(key.alg, key.kid, TOKEN_CLASSES[purpose])}.{payload}"
+    signature = b64url(key.sign(message.encode("ascii")))
+    return SignedToken(f"{message}.{signature}", key.kid, key.alg)
+
+
+@lru_cache(maxsize=32)
+def _protected(alg: str, kid: str, typ: str) -> str:
+    """Return the protected header's segment; each key has one."""
+    header = {"alg": alg, "kid": kid, "typ": typ}
+    return b64url(json.dumps(header, separators=(",", ":")).encode())
 
 
 def _signing_key(purpose: Purpose) -> RingKey:

@@ -4,61 +4,54 @@ Every process keeps a copy for KEY_RING_TTL; a key id that it does not know make
 but not more often than COOL_DOWN, so strangers cannot turn made-up ids into database load.
 """
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 
-from accounts.crypto import open_sealed
-from accounts.errors import NoSigningKey, SealBroken
+from accounts.errors import NoSigningKey, SigningKeyNotOurs
 from accounts.models import SigningKey
+from accounts.tokens.key_states import KeyState, key_states, never_signs
+from accounts.tokens.key_store import KeyPair, key_store
 from batchtokens_verifier.jws import KeySet, Purpose, VerificationKey
 
 COOL_DOWN = 10.0  # seconds
 JWKS_MAX_AGE = 300  # seconds that verifiers may keep the key set
+UNPUBLISHED = frozenset({KeyState.OUTLIVED, KeyState.COMPROMISED})
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class RingKey:
-    """A key pair, opened."""
+    """A key that its store vouches for, and what its row says."""
 
     kid: str
     purpose: Purpose
     alg: str
-    private: ECKey
+    pair: KeyPair
     activates_at: datetime
+    retired_at: datetime | None
+    compromised_at: datetime | None
 
     def public_jwk(self) -> dict[str, Any]:
         """Write the public part as our JWKS shows it; `purpose` is a private member."""
-        return dict(self.private.as_dict(private=False)) | {
+        return self.pair.public_jwk() | {
             "kid": self.kid,
             "alg": self.alg,
             "use": "sig",
             "purpose": self.purpose.value,
         }
 
-
-def longest_life(purpose: Purpose) -> timedelta | None:
-    """Say how long after its retirement a key's tokens may live; None: for ever."""
-    return {
-        Purpose.ACCESS: settings.ACCESS_TOKEN_LIFETIME,
-        Purpose.REFRESH: settings.REFRESH_TOKEN_LIFETIME,
-        Purpose.OPERATION: timedelta(days=366),
-        Purpose.STATUS: timedelta(hours=1),
-    }.get(purpose)  # receipts, introspection answers and checkpoints are evidence
+    def sign(self, message: bytes) -> bytes:
+        """Return the JWS signature of a signing input (RFC 7515 section 5.1)."""
+        return self.pair.sign(message)
 
 
 def shortest_overlap() -> timedelta:
@@ -67,62 +60,29 @@ def shortest_overlap() -> timedelta:
     return ring_ttl + timedelta(seconds=JWKS_MAX_AGE)
 
 
-class KeyState(StrEnum):
-    """What the clock makes of a key."""
-
-    UPCOMING = "upcoming"  # published, does not sign yet
-    ACTIVE = "active"
-    RETIRED = "retired"  # published while its tokens live
-    OUTLIVED = "outlived"  # no longer published
-
-
-def key_states(rows: Iterable[SigningKey | RingKey], *, now: datetime) -> dict[str, KeyState]:
-    """Tell the state of every key, by key id; the rows must be all keys."""
-    ordered = sorted(rows, key=lambda row: row.activates_at)
-    states: dict[str, KeyState] = {}
-    for purpose in Purpose:
-        own = [row for row in ordered if row.purpose == purpose]
-        states |= {row.kid: _state(row, None, purpose, now) for row in own[-1:]}
-        states |= {row.kid: _state(row, after, purpose, now) for row, after in pairwise(own)}
-    return states
-
-
-def _state(
-    row: SigningKey | RingKey,
-    successor: SigningKey | RingKey | None,
-    purpose: Purpose,
-    now: datetime,
-) -> KeyState:
-    if row.activates_at > now:
-        return KeyState.UPCOMING
-    if successor is None or successor.activates_at > now:
-        return KeyState.ACTIVE
-    life = longest_life(purpose)
-    outlived = life is not None and successor.activates_at + life <= now
-    return KeyState.OUTLIVED if outlived else KeyState.RETIRED
-
-
 class KeyRing:
     """All keys that are published at one instant."""
 
     def __init__(self, keys: Iterable[RingKey], *, now: datetime) -> None:
         ordered = sorted(keys, key=lambda key: key.activates_at)
         states = key_states(ordered, now=now)
-        self._keys = [key for key in ordered if states[key.kid] is not KeyState.OUTLIVED]
+        self._all = ordered
+        self._keys = [key for key in ordered if states[key.kid] not in UNPUBLISHED]
         self._jwks = {"keys": [key.public_jwk() for key in self._keys]}
         self._verification_keys = KeySet.of(
             VerificationKey(key.kid, key.purpose, key.public_jwk()) for key in self._keys
         )
 
     def signing_key(self, purpose: Purpose, at: datetime) -> RingKey:
-        """Choose the newest key that is active.
+        """Choose the newest key that is active; never one that was superseded before it ended.
 
         Raises NoSigningKey.
         """
-        active = [k for k in self._keys if k.purpose is purpose and k.activates_at <= at]
-        if not active:
+        own = [k for k in self._all if k.purpose is purpose and k.activates_at <= at]
+        newest = next((k for k in reversed(own) if not never_signs(k)), None)
+        if newest is None or (newest.retired_at and newest.retired_at <= at):
             raise NoSigningKey
-        return active[-1]
+        return newest
 
     def verification_keys(self) -> KeySet:
         """Give the public keys to the verifier."""
@@ -193,15 +153,18 @@ def load_key_ring(*, now: datetime | None = None) -> KeyRing:
 
 
 def _open(row: SigningKey) -> RingKey | None:
-    """Open the private part.  It is what makes a row ours: nobody else can have sealed it."""
+    """Open a row.  That its store vouches for it makes it ours: nobody else can have written it."""
     try:
-        purpose = Purpose(row.purpose)
-        private = json.loads(open_sealed(row.private_sealed, context=row.seal_context()))
-        key = ECKey.import_key(private)
-    except SealBroken:
-        logger.critical("signing key %s does not open and is not used", row.kid)
-    except (ValueError, TypeError, LookupError, JoseError):  # what a later release may have made
-        logger.critical("signing key %s is of an unknown kind and is not used", row.kid)
-    else:
-        return RingKey(row.kid, purpose, row.alg, key, row.activates_at)
-    return None
+        pair = key_store.open(row)
+    except SigningKeyNotOurs as refusal:
+        logger.critical("signing key %s %s and is not used", row.kid, refusal.reason)
+        return None
+    return RingKey(
+        row.kid,
+        Purpose(row.purpose),
+        row.alg,
+        pair,
+        row.activates_at,
+        row.retired_at,
+        row.compromised_at,
+    )

@@ -67,7 +67,8 @@ class OperationTokenQuerySet(models.QuerySet["OperationToken"]):
                 cancelled_at=None, valid_to__lte=now, settled_count__lt=F("max_occurrences")
             )
         live = self.live(now)
-        return live.filter(holds=[]) if status == Status.ACTIVE else live.exclude(holds=[])
+        runs = Q(holds=[], disowned_at=None)
+        return live.filter(runs) if status == Status.ACTIVE else live.exclude(runs)
 
 
 class OperationToken(IdentifiedModel):
@@ -210,7 +211,11 @@ class OperationToken(IdentifiedModel):
             return Status.COMPLETED
         if now >= self.valid_to:
             return Status.EXPIRED
-        return Status.HELD if self.holds else Status.ACTIVE
+        return Status.HELD if self.holds or self.disowned_at else Status.ACTIVE
+
+    def bears(self, jws_digest: str) -> bool:
+        """Tell whether a token of this digest is the row's, and its signature still counts."""
+        return self.disowned_at is None and self.jws_digest == jws_digest
 
     def state(self) -> dict[str, Any]:
         """Return what a ledger entry says of the row after it; append-only, as the wire is."""

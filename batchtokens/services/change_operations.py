@@ -34,7 +34,7 @@ class Change:
     """What happens to each. `apply` sets the row's state columns, or returns False to leave it.
 
     actor: the public id of who decides; the ledger keeps its salted digest. fields: columns that
-    `apply` sets beside those of the state.
+    `apply` sets beside those of the state. data_of: what its entry says of one row, after `apply`.
     """
 
     kind: EntryKind
@@ -44,6 +44,7 @@ class Change:
     reason: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
+    data_of: Callable[[OperationToken], dict[str, Any]] = field(default=lambda _: {})
 
 
 def change_operations(
@@ -98,7 +99,7 @@ def _change(
 
 
 def _entry(token: OperationToken, change: Change, at: dt.datetime) -> LedgerEntry:
-    data = {"by": change.by.value, **change.data}
+    data = {"by": change.by.value, **change.data, **change.data_of(token)}
     if change.actor:
         data["actor"] = salted_digest(bytes(token.salt), change.actor)
     return chain_entry(token, change.kind, at=at, data=data, note=change.reason)

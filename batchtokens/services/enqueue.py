@@ -50,7 +50,7 @@ def enqueue_operation_token(
         # Under the row's lock, or a cancel in between would leave its runs waiting.
         rows = OperationToken.objects.select_for_update(no_key=True)
         row = rows.filter(token_hash=claims.token_hash, client=by).first()
-        if row is None or row.jws_digest != text_digest(token):
+        if row is None or not row.bears(text_digest(token)):
             raise OperationTokenNotValid
         at = database_now()
         _check_status(row.status_at(at))

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.management import CommandParser
 
 from accounts.management.base import ProductCommand, UsageError
@@ -21,11 +22,12 @@ class Command(ProductCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare when and which."""
-        begin = parser.add_mutually_exclusive_group(required=True)
+        begin = parser.add_mutually_exclusive_group()
         begin.add_argument(
             "--overlap",
             type=int,
-            help="seconds until the new keys sign; longer than anybody keeps the key set",
+            help="seconds until the new keys sign (KEY_PUBLISH_AHEAD); longer than anybody keeps"
+            " the key set",
         )
         begin.add_argument(
             "--now",
@@ -44,7 +46,7 @@ class Command(ProductCommand):
     def handle(self, *args: Any, purpose: list[str] | None, **options: Any) -> None:
         """Make the keys and print them."""
         keys = rotate_signing_keys(
-            overlap=timedelta(0) if options["now"] else checked_overlap(options["overlap"]),
+            overlap=timedelta(0) if options["now"] else _overlap(options["overlap"]),
             purposes=[Purpose(p) for p in dict.fromkeys(purpose or Purpose)],
         )
         self.emit(
@@ -55,12 +57,14 @@ class Command(ProductCommand):
         )
 
 
-def checked_overlap(seconds: int) -> timedelta:
+def _overlap(seconds: int | None) -> timedelta:
     """Return the overlap.
 
     Raises UsageError for one in which somebody could miss the new keys.
     """
     shortest = int(shortest_overlap().total_seconds())
+    if seconds is None:
+        seconds = max(shortest, int(settings.KEY_PUBLISH_AHEAD.total_seconds()))
     if not shortest <= seconds <= LONGEST_OVERLAP:
         raise UsageError(
             f"--overlap takes {shortest} seconds (so long may the old key set be kept) to a year."

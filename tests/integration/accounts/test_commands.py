@@ -158,10 +158,30 @@ class TestKeys:
     def test_takes_the_shortest_overlap(self, run: Run) -> None:
         assert len(run("rotate_keys", "--overlap=360")) == len(Purpose)
 
-    @pytest.mark.parametrize("words", [[], ["--now", "--overlap=400"]])
-    def test_asks_when_the_new_keys_are_to_sign(self, words: list[str]) -> None:
+    def test_takes_one_word_for_when_the_new_keys_are_to_sign(self) -> None:
         with pytest.raises(CommandError):
-            call_command("rotate_keys", *words)
+            call_command("rotate_keys", "--now", "--overlap=400")
+
+    @pytest.mark.parametrize(("ahead", "published"), [(86400, 86400), (10, 360)])
+    def test_publishes_a_day_ahead_and_never_so_that_somebody_could_miss_it(
+        self, run: Run, settings: Any, ahead: int, published: int
+    ) -> None:
+        settings.KEY_PUBLISH_AHEAD = timedelta(seconds=ahead)
+        before = timezone.now()
+
+        run("rotate_keys", "--purpose=access")
+
+        until_it_signs = SigningKey.objects.get().activates_at - before
+        assert published <= until_it_signs.total_seconds() < published + 60
+
+    def test_tells_until_when_a_key_is_published(self, run: Run) -> None:
+        ensure_signing_keys()
+        run("rotate_keys", "--now", "--purpose", "access", "receipt")
+        until = {(row["purpose"], row["state"]): row["published_until"] for row in run("list_keys")}
+
+        assert until["receipt", "retired"] == "for ever"
+        assert until["access", "active"] is None
+        assert until["access", "retired"] > timezone.now().isoformat()
 
     def test_never_publishes_more_keys_than_verifiers_take(self, run: Run) -> None:
         for _ in range(14):

@@ -16,10 +16,12 @@ from joserfc.jwk import ECKey, KeySet
 from accounts.crypto import seal
 from accounts.errors import NoSigningKey
 from accounts.models import SigningKey
+from accounts.services.retire_signing_key import retire_signing_key
 from accounts.services.rotate_signing_keys import ensure_signing_keys, rotate_signing_keys
 from accounts.services.verify_access_token import verify_access_token
 from accounts.tokens import keyring
 from accounts.tokens.backend import sign
+from accounts.tokens.key_store import key_store
 from accounts.tokens.keyring import COOL_DOWN, current_key_ring, forget_key_ring, load_key_ring
 from batchtokens_verifier.errors import TokenNotValid
 from batchtokens_verifier.jws import Purpose
@@ -130,18 +132,65 @@ def test_leaves_the_callers_claims_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"kid": "another"}, {"alg": "EdDSA"}, {"activates_at": LONG_AGO}]
+    ("change", "report"),
+    [
+        ({"kid": "another"}, "does not open"),
+        ({"purpose": "refresh"}, "does not open"),
+        ({"alg": "EdDSA"}, "does not open"),
+        ({"activates_at": LONG_AGO}, "does not open"),
+        ({"retired_at": LONG_AGO}, "does not open"),
+        ({"compromised_at": LONG_AGO}, "does not open"),
+        ({"private_sealed": b"\x01" * 64}, "does not open"),
+        ({"public_jwk": ECKey.generate_key("P-256").as_dict(private=False)}, "another key's"),
+        ({"public_jwk": {}}, "another key's"),
+    ],
 )
 def test_ignores_a_row_that_was_edited(
-    change: dict[str, object], caplog: pytest.LogCaptureFixture
+    change: dict[str, object], report: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     ensure_signing_keys()
+    SigningKey.objects.filter(purpose=Purpose.REFRESH).delete()
     SigningKey.objects.filter(purpose=Purpose.ACCESS).update(**change)
 
-    with caplog.at_level(logging.CRITICAL), pytest.raises(NoSigningKey):
-        load_key_ring().signing_key(Purpose.ACCESS, timezone.now())
+    with caplog.at_level(logging.CRITICAL):
+        ring = load_key_ring()
 
-    assert "does not open" in caplog.text
+    assert report in caplog.text
+    assert len(ring.jwks()["keys"]) == len(Purpose) - 2
+    with pytest.raises(NoSigningKey):
+        ring.signing_key(Purpose.ACCESS, timezone.now())
+
+
+@pytest.mark.parametrize("mark", ["retired_at", "compromised_at"])
+def test_ignores_a_row_whose_end_was_taken_back(mark: str) -> None:
+    ensure_signing_keys()
+    kid = kids(Purpose.ACCESS)[0]
+    retire_signing_key(kid=kid, reason="drill", compromised=mark == "compromised_at")
+
+    SigningKey.objects.filter(kid=kid).update(**{mark: None})
+
+    assert kid not in kids(Purpose.ACCESS)
+
+
+def test_ignores_a_row_of_another_installation(settings: Any) -> None:
+    ours = settings.FIELD_ENCRYPTION_KEYS
+    settings.FIELD_ENCRYPTION_KEYS = [b"another installation's own key.."]
+    foreign = key_store.generate(purpose=Purpose.ACCESS, activates_at=timezone.now())
+    settings.FIELD_ENCRYPTION_KEYS = ours
+    foreign.save()
+
+    assert kids(Purpose.ACCESS) == []
+
+
+def test_ignores_a_seal_that_belongs_to_another_row() -> None:
+    ensure_signing_keys()
+    receipt = SigningKey.objects.get(purpose=Purpose.RECEIPT)
+
+    SigningKey.objects.filter(purpose=Purpose.ACCESS).update(
+        private_sealed=receipt.private_sealed, public_jwk=receipt.public_jwk
+    )
+
+    assert kids(Purpose.ACCESS) == []
 
 
 def later_release(purpose: str, private: object) -> SigningKey:
