@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from accounts.errors import InsufficientScope
+from accounts.errors import AuthenticationTooOld, InsufficientScope
 from batchtokens_verifier.errors import ProblemError
 
 
@@ -25,9 +25,12 @@ class OperationTypeNotValid(BatchtokensError):
 
 
 class ConsentModeNotSupported(BatchtokensError):
+    """The type is in scope mode: its meta-scope is enough, and there is nothing to confirm."""
+
     code = "consent_mode_not_supported"
     status = 400
     title = "This consent mode is not supported."
+    oauth_error = "invalid_authorization_details"
 
 
 class ConsentRequired(BatchtokensError):
@@ -49,6 +52,28 @@ class ConsentMismatch(BatchtokensError):
     status = 400
     title = "This is not what the person confirmed."
     oauth_error = "invalid_authorization_details"
+
+
+class ConsentNotFound(BatchtokensError):
+    code = "not_found"
+    status = 404
+    title = "There is no such consent."
+
+
+class TooManyConsents(BatchtokensError):
+    code = "too_many_consents"
+    status = 409
+    title = "Too many consents are open: use them, or wait until they end."
+
+
+class SecondFactorMissing(AuthenticationTooOld):
+    """A consent is confirmed with a code, and this person has nothing that shows one."""
+
+    title = "An authenticator app must be set up first."
+
+    def __init__(self) -> None:
+        super().__init__(None, acr_values="aal2")
+        self.detail = self.title
 
 
 class LimitNotLower(BatchtokensError):
