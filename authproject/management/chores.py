@@ -1,4 +1,4 @@
-"""The worker's part that tidies up each hour: what is over goes, and whose keys end are told."""
+"""The worker's part that tidies up each hour: what is over goes, what ends or is missed is told."""
 
 import logging
 import threading
@@ -9,6 +9,7 @@ from django.db import connection
 
 from accounts.services.purge_expired import purge_expired
 from accounts.services.warn_expiring_keys import warn_expiring_keys
+from batchtokens.services.report_missed import report_missed
 
 FIRST_AFTER = 60.0  # seconds: a worker that has just begun has other things to do
 EVERY = 3600.0
@@ -34,7 +35,7 @@ class Chores:
         """Work until stopped; a chore that fails is tried again the next time."""
         pause = self._first_after
         while not self._once and not self._stopping.wait(pause):
-            for chore in (self._purge, self._warn):
+            for chore in (self._purge, self._warn, self._report):
                 self._do(chore.__name__.strip("_"), chore)
             pause = self._every
 
@@ -55,3 +56,8 @@ class Chores:
     def _warn(self) -> None:
         while not self._stopping.is_set() and warn_expiring_keys():
             pass
+
+    def _report(self) -> None:
+        for _ in report_missed():
+            if self._stopping.is_set():
+                return

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from accounts.errors import NoSigningKey
 from accounts.limits.stores import redis
 from accounts.tokens.keyring import KeyRing, current_key_ring, fresher_key_ring
+from batchtokens.services.report_missed import missed_recently
 from batchtokens_verifier.jws import Purpose
 
 OK = "ok"
@@ -74,8 +75,19 @@ PARTS: dict[str, Callable[[], str]] = {
     "migrations": migrations.state,
     "keys": keys_state,
 }
+
+
+def occurrences_state() -> str:
+    """Return "ok", or how many due runs were found missed within a day."""
+    missed = missed_recently()
+    return f"{missed} missed within a day" if missed else OK
+
+
 # Without these it serves, too: they are reported, and decide nothing.
-HELPFUL_PARTS: dict[str, Callable[[], str]] = {"cache": redis.state}
+HELPFUL_PARTS: dict[str, Callable[[], str]] = {
+    "cache": redis.state,
+    "occurrences": occurrences_state,
+}
 
 
 def readiness() -> dict[str, str]:

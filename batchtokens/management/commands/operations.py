@@ -9,6 +9,8 @@ from accounts.management.base import ProductCommand, add_shared_options
 from batchtokens.management.operations.cancel import CancelOperation
 from batchtokens.management.operations.hold import HoldOperation
 from batchtokens.management.operations.list import ListOperations
+from batchtokens.management.operations.missed import ListMissed
+from batchtokens.management.operations.reissue import ReissueOperations
 from batchtokens.management.operations.resume import ResumeOperation
 from batchtokens.management.operations.run_due import RunDue
 from batchtokens.management.operations.show import ShowOperation
@@ -23,6 +25,8 @@ VERBS: tuple[Verb, ...] = (
     CancelOperation(),
     VerifyToken(),
     RunDue(),
+    ListMissed(),
+    ReissueOperations(),
 )
 
 
