@@ -14,6 +14,7 @@ from tests.factories import basic
 
 TOKEN_URL = "/oauth/token"
 INTROSPECT_URL = "/oauth/introspect"
+REVOKE_URL = "/oauth/revoke"
 FORM = "application/x-www-form-urlencoded"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"

@@ -41,10 +41,15 @@ def end_session(
     return ended
 
 
-def end_session_of_token(*, token: str, context: RequestContext = NOWHERE) -> bool:
-    """End the place that a refresh token belongs to (RFC 7009); False if it opens none."""
+def end_session_of_token(
+    *, token: str, client_id: str | None = None, context: RequestContext = NOWHERE
+) -> bool:
+    """End the place that a refresh token belongs to (RFC 7009); False if it opens none.
+
+    With `client_id`, only that client's tokens are taken.
+    """
     try:
-        claims = read_refresh_token(token)
+        claims = read_refresh_token(token, client_id=client_id)
     except TokenNotValid:
         return False
     family = SessionFamily.objects.select_related("user").filter(pk=claims.family_id).first()

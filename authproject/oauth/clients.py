@@ -41,9 +41,15 @@ def sending_client(request: HttpRequest, form: Parameters) -> ServiceClient:
 
 def sending_client_id(request: HttpRequest, form: Parameters) -> str:
     """Return the authenticated client's name, or that of the public client, which has no secret."""
+    client = sending_party(request, form)
+    return client.client_id if client else FIRST_PARTY
+
+
+def sending_party(request: HttpRequest, form: Parameters) -> ServiceClient | None:
+    """Return the authenticated client, or None: the public client, which has no secret."""
     if form.get("client_id") == FIRST_PARTY and not _presents_credential(request, form):
-        return FIRST_PARTY
-    return sending_client(request, form).client_id
+        return None
+    return sending_client(request, form)
 
 
 def _presents_credential(request: HttpRequest, form: Parameters) -> bool:

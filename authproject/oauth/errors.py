@@ -21,6 +21,12 @@ class RefreshTokenNotValid(ProblemError):
     oauth_error = "invalid_grant"
 
 
+class UnsupportedTokenType(ProblemError):
+    code = "unsupported_token_type"
+    title = "Access tokens are not revoked: they end with their session, within minutes."
+    oauth_error = "unsupported_token_type"
+
+
 class InvalidAuthorizationDetails(ProblemError):
     code = "invalid_authorization_details"
     title = "Send a JSON array of exactly one object."

@@ -4,12 +4,14 @@ from django.urls import path
 
 from authproject.oauth.introspection import introspect
 from authproject.oauth.metadata import authorization_server, jwks
+from authproject.oauth.revocation import revoke
 from authproject.oauth.status import status_list
 from authproject.oauth.token import token
 
 urlpatterns = [
     path("oauth/token", token, name="oauth-token"),
     path("oauth/introspect", introspect, name="oauth-introspect"),
+    path("oauth/revoke", revoke, name="oauth-revoke"),
     path("oauth/status/<public_id>", status_list, name="oauth-status"),
     path(
         ".well-known/oauth-authorization-server",
