@@ -2,11 +2,24 @@
 
 from django.urls import path
 
-from batchtokens.api import operations, queue, redemptions
+from batchtokens.api import consents, operations, queue, redemptions, tokens
 
 urlpatterns = [
     path("api/v1/operation-types", operations.OperationTypesView.as_view(), name="operation-types"),
     path("api/v1/operations", operations.OperationsView.as_view(), name="operations"),
+    path("api/v1/operations/preview", consents.PreviewView.as_view(), name="operation-preview"),
+    path("api/v1/operations/consents", consents.ConsentsView.as_view(), name="consents"),
+    path("api/v1/operations/consents/<public_id>", consents.ConsentView.as_view(), name="consent"),
+    path(
+        "api/v1/operations/consents/<public_id>/confirm",
+        consents.ConfirmConsentView.as_view(),
+        name="consent-confirm",
+    ),
+    path(
+        "api/v1/operations/<public_id>/limits",
+        operations.LimitsView.as_view(),
+        name="operation-limits",
+    ),
     path("api/v1/operations/<public_id>", operations.OperationView.as_view(), name="operation"),
     path(
         "api/v1/operations/<public_id>/timeline",
@@ -25,6 +38,11 @@ urlpatterns = [
         "api/v1/operations/<public_id>/cancel",
         operations.CancelView.as_view(),
         name="operation-cancel",
+    ),
+    path(
+        "api/v1/operations/<public_id>/token",
+        tokens.ReissuedTokenView.as_view(),
+        name="operation-token",
     ),
     path("api/v1/queue", queue.QueueView.as_view(), name="queue"),
     path("api/v1/redemptions", redemptions.RedemptionsView.as_view(), name="redemptions"),

@@ -9,13 +9,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from accounts.models import ServiceClient, User
+from django.conf import settings
+
+from accounts.models import FIRST_PARTY, ServiceClient, User
 from accounts.services.create_service_client import NewServiceClient
-from batchtokens.models import OperationType
+from accounts.tokens.access import Grant
+from batchtokens.models import Consent, ConsentMode, OperationType
 from batchtokens.services.create_operation_type import create_operation_type
 from batchtokens.services.exchange import ExchangeRequest, exchange_access_token
 from batchtokens.services.issue import Issued
+from batchtokens.services.preview_operation import MandateRequest
 from batchtokens.services.redeem import RedemptionAnswer, RedemptionRequest, redeem_operation_token
+from batchtokens.services.request_consent import request_consent
 from batchtokens_verifier.constraints import Amount, format_instant
 from tests import factories
 
@@ -61,6 +66,11 @@ def savings(**definition: Any) -> Savings:
     return Savings(factories.alice(may_ask_for=[META_SCOPE]), trigger, executor, kind)
 
 
+def exact(**definition: Any) -> Savings:
+    """Store the same world with a type that wants each operation confirmed."""
+    return savings(consent="exact", **definition)
+
+
 def savings_definition(**changes: Any) -> dict[str, Any]:
     """Return the example's own definition, for this file's clients; the amount may be left open."""
     definition: dict[str, Any] = json.loads(DEFINITION.read_text())
@@ -92,7 +102,11 @@ def subject_token(world: Savings, *, scope: str = f"{META_SCOPE} profile", **how
 
 
 def exchange_request(
-    world: Savings, *, operation: Mapping[str, Any] = OPERATION, **limits: Any
+    world: Savings,
+    *,
+    operation: Mapping[str, Any] = OPERATION,
+    consent_id: str | None = None,
+    **limits: Any,
 ) -> ExchangeRequest:
     details = {
         "type": "savings.deposit",
@@ -104,11 +118,43 @@ def exchange_request(
         target=EXECUTOR_AUDIENCE,
         scope="savings.deposit",
         details=details,
+        consent_id=consent_id,
     )
 
 
+def grant_of(person: User, *scope: str) -> Grant:
+    """Return what a first-party app's token of this person grants."""
+    granted = frozenset(scope or (META_SCOPE, "profile"))
+    return Grant(subject=person, scope=granted, client_id=FIRST_PARTY, audience=settings.ISSUER_URL)
+
+
+def consent(
+    world: Savings,
+    *,
+    operation: Mapping[str, Any] = OPERATION,
+    client: str = "trigger",
+    confirmed: bool = True,
+    now: datetime | None = None,
+    **limits: Any,
+) -> Consent:
+    """Show Alice a mandate; she confirms it, without the trouble of a code."""
+    asked = MandateRequest("savings.deposit", operation, constraints(**limits), client)
+    shown = request_consent(by=grant_of(world.alice), request=asked, now=now)
+    if confirmed:
+        shown.confirmed_at, shown.confirmed_with = shown.created_at, "otp"
+        shown.save(update_fields=["confirmed_at", "confirmed_with"])
+    return shown
+
+
 def issue(world: Savings, *, operation: Mapping[str, Any] = OPERATION, **limits: Any) -> Issued:
-    """Exchange a fresh access token of Alice's for an operation token."""
+    """Exchange a fresh access token of Alice's for an operation token; consent where it takes one.
+
+    A given `consent_id` is the one that is sent.
+    """
+    if world.kind.consent == ConsentMode.EXACT and "consent_id" not in limits:
+        limits |= {"valid_to": limits.get("valid_to", in_days(30))}
+        shown = consent(world, operation=operation, **limits)
+        limits["consent_id"] = shown.public_id
     request = exchange_request(world, operation=operation, **limits)
     return exchange_access_token(by=world.trigger.client, request=request)
 

@@ -14,10 +14,16 @@ from rest_framework.views import APIView
 
 from accounts.api.headers import IDEMPOTENCY_KEY, idempotency_key
 from batchtokens.api.paths import OPERATION_ID
-from batchtokens.api.permissions import AsksForOperations, ChangesOperations, ReadsOperations
+from batchtokens.api.permissions import (
+    AsksForOperations,
+    ChangesOperations,
+    GivesConsent,
+    ReadsOperations,
+)
 from batchtokens.api.principals import grant_of, principal_of
 from batchtokens.api.serializers import (
     EntryOutput,
+    LimitsInput,
     OperationFilter,
     OperationInput,
     OperationOutput,
@@ -33,6 +39,7 @@ from batchtokens.services.find_operation import (
     visible_operations,
 )
 from batchtokens.services.hold import hold_operation, resume_operation
+from batchtokens.services.lower_limits import Limits, lower_limits
 from batchtokens.services.revoke import cancel_operation
 
 # What a list's address may also carry: its page, and the browsable pages' choice of form.
@@ -145,3 +152,22 @@ class CancelView(_ChangeView):
     """End it for ever."""
 
     verb = staticmethod(cancel_operation)
+
+
+class LimitsView(APIView):
+    """One's own limits, which go down only: a raise takes a new consent."""
+
+    permission_classes = [GivesConsent]
+
+    @extend_schema(request=LimitsInput, responses=OperationOutput, parameters=[OPERATION_ID])
+    def post(self, request: Request, public_id: str) -> Response:
+        """Lower limits below the signed ones, at once and for good."""
+        body = LimitsInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        limits = dict(body.validated_data)
+        reason = limits.pop("reason")
+        operation_id, _ = find_for_change(by=grant_of(request), public_id=public_id)
+        actor = principal_of(request).public_id
+        lower_limits(operation_id=operation_id, limits=Limits(**limits), actor=actor, reason=reason)
+        operation = find_operation(by=principal_of(request), public_id=public_id)
+        return Response(OperationOutput(operation).data)

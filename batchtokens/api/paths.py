@@ -10,3 +10,4 @@ OPERATION_ID = OpenApiParameter(
 REDEMPTION_ID = OpenApiParameter(
     "redemption_id", str, OpenApiParameter.PATH, pattern="^rdm_[A-Za-z0-9_-]{43}$"
 )
+CONSENT_ID = OpenApiParameter("public_id", str, OpenApiParameter.PATH, pattern="^cns_[0-9a-f]{32}$")

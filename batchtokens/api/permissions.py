@@ -35,6 +35,12 @@ class AsksForOperations(IsUser):
     needs = "a person's token with the operation type's meta-scope"
 
 
+class GivesConsent(IsUser):
+    """A person; the service compares the scope with the operation type's."""
+
+    needs = f"a person's token with the scope `{ACCOUNT}` or the operation type's meta-scope"
+
+
 class ChangesOperations(IsAuthenticated):
     """Anybody; the service knows whose operation it is and which scopes its type accepts."""
 

@@ -30,6 +30,24 @@ class OperationInput(ClosedInput):
     type = TextField(max_length=80)
     operation = ObjectField()
     constraints = ObjectField()
+    consent_id = TextField(
+        max_length=40, required=False, default=None, help_text="Where the type's mode is exact."
+    )
+
+
+class LimitsInput(ClosedInput):
+    """Limits to lower; at least one."""
+
+    max_individual_amount = AmountField(required=False)
+    max_total = AmountField(required=False)
+    max_occurrences = NumberField(required=False, min_value=1)
+    reason = TextField(max_length=500, required=False, default="", allow_blank=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a body that lowers nothing."""
+        if attrs.keys() <= {"reason"}:
+            raise serializers.ValidationError("Name a limit.")
+        return attrs
 
 
 class ReasonInput(ClosedInput):
@@ -58,7 +76,9 @@ class OperationOutput(serializers.Serializer[OperationToken]):
     summary = serializers.CharField()
     operation = serializers.SerializerMethodField()
     constraints = serializers.SerializerMethodField()
+    lowered = ObjectField(help_text="Limits that the person has lowered below the signed ones.")
     parameter_digest = serializers.CharField()
+    consent_id = serializers.CharField(source="consent.public_id", allow_null=True, default=None)
     client_id = serializers.CharField(source="client_name")
     holds = serializers.ListField(child=serializers.CharField())
     consumption = serializers.SerializerMethodField()

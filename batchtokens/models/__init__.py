@@ -3,7 +3,7 @@
 The invariants of DESIGN §7 that a database can hold are constraints here.
 """
 
-from batchtokens.models.consents import Consent
+from batchtokens.models.consents import Consent, ConsentStatus
 from batchtokens.models.executors import ExecutorControl, ExecutorUse, StoppedBy, UsePeriod
 from batchtokens.models.ledger import (
     AUTHORITY,
@@ -45,6 +45,7 @@ __all__ = [
     "Checkpoint",
     "Consent",
     "ConsentMode",
+    "ConsentStatus",
     "EntryKind",
     "ExecutorControl",
     "ExecutorUse",

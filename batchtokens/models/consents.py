@@ -13,6 +13,13 @@ from accounts.models import FIRST_PARTY, IdentifiedModel, ServiceClient
 from batchtokens.models.operation_types import OperationType
 
 
+class ConsentStatus(models.TextChoices):
+    OPEN = "open"
+    CONFIRMED = "confirmed"
+    SPENT = "spent"
+    EXPIRED = "expired"
+
+
 class ConsentQuerySet(models.QuerySet["Consent"]):
     def for_user(self, user: Any) -> ConsentQuerySet:
         return self.filter(user=user)
@@ -20,6 +27,10 @@ class ConsentQuerySet(models.QuerySet["Consent"]):
     def open(self, now: dt.datetime | Func) -> ConsentQuerySet:
         """Neither spent nor over; a confirmed one is open."""
         return self.filter(spent_at=None, expires_at__gt=now)
+
+    def outdated(self, before: dt.datetime) -> ConsentQuerySet:
+        """Over before that instant and never used; a spent one is evidence, and stays."""
+        return self.filter(spent_at=None, expires_at__lt=before)
 
 
 class Consent(IdentifiedModel):
@@ -75,3 +86,10 @@ class Consent(IdentifiedModel):
     @property
     def client_name(self) -> str:
         return self.client.client_id if self.client else FIRST_PARTY
+
+    def status_at(self, now: dt.datetime) -> ConsentStatus:
+        if self.spent_at is not None:
+            return ConsentStatus.SPENT
+        if now >= self.expires_at:
+            return ConsentStatus.EXPIRED
+        return ConsentStatus.OPEN if self.confirmed_at is None else ConsentStatus.CONFIRMED

@@ -15,6 +15,9 @@ from batchtokens.errors import OperationTypeNotValid
 from batchtokens_verifier.errors import InvalidOperation, member_pointer
 
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_.]+)\}")
+# Dots separate the names of a placeholder's path: one within a name would hide that member.
+_MEMBER_NAME = re.compile(r"[a-z0-9_]+")
+_AMOUNT_MEMBERS = frozenset({"amount", "currency"})
 _LEAF_TYPES = frozenset({"string", "boolean"})
 # What could bring in a leaf that no sentence shows (patternProperties, $ref, anyOf) is not here.
 _KEYWORDS = frozenset(
@@ -51,6 +54,7 @@ def check_schema(schema: object) -> None:
     if "action" not in schema.get("required", []):
         raise OperationTypeNotValid("The operation needs an action.", pointer="/schema/required")
     shown = list(leaves(schema))
+    _check_amount(schema)
     if len(shown) > MOST_LEAVES:
         raise OperationTypeNotValid(f"At most {MOST_LEAVES} leaves.", pointer="/schema")
 
@@ -64,9 +68,7 @@ def leaves(schema: object, path: str = "") -> Iterator[str]:
         )
     kind = _kind(schema)
     if kind == "object":
-        if schema.get("additionalProperties") is not False:
-            raise OperationTypeNotValid("additionalProperties is not false.", pointer=where)
-        for name, member in schema.get("properties", {}).items():
+        for name, member in _members(schema, where).items():
             yield from leaves(member, f"{path}.{name}" if path else name)
     elif kind == "array":
         items: Any = schema.get("items")
@@ -77,6 +79,34 @@ def leaves(schema: object, path: str = "") -> Iterator[str]:
         yield path
     else:
         raise OperationTypeNotValid("Only objects, arrays, strings and booleans.", pointer=where)
+
+
+def _members(schema: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return the properties of a closed object, each of which a sentence can show."""
+    members: Mapping[str, Any] = schema.get("properties", {})
+    if schema.get("additionalProperties") is not False:
+        raise OperationTypeNotValid("additionalProperties is not false.", pointer=where)
+    if {"enum", "const"} & schema.keys():
+        raise OperationTypeNotValid("An object is described by its members.", pointer=where)
+    if not all(_MEMBER_NAME.fullmatch(name) for name in members):
+        raise OperationTypeNotValid("Member names: a-z, 0-9 and _.", pointer=where)
+    # An object that is there without a member would read like one that is not there.
+    if members.keys().isdisjoint(schema.get("required", [])):
+        raise OperationTypeNotValid("An object requires one of its members.", pointer=where)
+    return members
+
+
+def _check_amount(schema: Mapping[str, Any]) -> None:
+    """The member `amount` is money wherever it is there: an amount and a currency, as strings."""
+    if "amount" not in schema.get("properties", {}):
+        return
+    amount = schema["properties"]["amount"]
+    members = amount.get("properties", {})
+    texts = {name for name, member in members.items() if _kind(member) == "string"}
+    if members.keys() != _AMOUNT_MEMBERS or texts != _AMOUNT_MEMBERS:
+        raise OperationTypeNotValid(
+            "It has amount and currency, both strings.", pointer="/schema/amount"
+        )
 
 
 def _kind(schema: Mapping[str, Any]) -> object:
@@ -93,6 +123,8 @@ def check_template(template: str, schema: Mapping[str, Any]) -> None:
     A constant `action` is the type itself and need not be shown; an amount is shown as a whole.
     """
     shown = set(_PLACEHOLDER.findall(template))
+    if set("{}") & set(_PLACEHOLDER.sub("", template)):
+        raise OperationTypeNotValid("A brace that names no member.", pointer="/summary")
     properties = schema.get("properties", {})
     known = {leaf for leaf in leaves(schema) if not leaf.startswith("amount.")}
     known |= {"amount"} if "amount" in properties else set()

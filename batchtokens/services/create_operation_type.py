@@ -1,4 +1,4 @@
-"""Create an operation type, or its next version: one that has issued a token never changes."""
+"""Create an operation type, or its next version: one that was shown or has issued never changes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.db import transaction
 
 from accounts.models import Acr, ServiceClient
 from accounts.scopes import REDEEM, SCOPES, TOKEN_EXCHANGE
-from batchtokens.errors import ConsentModeNotSupported, OperationTypeNotValid
-from batchtokens.models import ConsentMode, OperationToken, OperationType
+from batchtokens.errors import OperationTypeNotValid
+from batchtokens.models import Consent, ConsentMode, OperationToken, OperationType
 from batchtokens.services.check_operation_type import check_schema, check_template
 from batchtokens.services.status_places import ensure_list
 from batchtokens_verifier.constraints import Amount
@@ -77,11 +77,8 @@ def _check_members(definition: Mapping[str, Any]) -> None:
 
 
 def _check_options(definition: Mapping[str, Any]) -> None:
-    mode = definition.get("consent", ConsentMode.EXACT)
-    if mode != ConsentMode.SCOPE:
-        raise ConsentModeNotSupported(
-            'Say "consent": "scope"; exact, the default, is not offered so far.', pointer="/consent"
-        )
+    if definition.get("consent", ConsentMode.EXACT) not in list(ConsentMode):
+        raise OperationTypeNotValid("One of exact (the default) or scope.", pointer="/consent")
     for name, most in MOST.items():
         value = definition.get(name, 1)
         if type(value) is not int or not 1 <= value <= most:
@@ -140,7 +137,7 @@ def _store(current: OperationType | None, name: str, values: dict[str, Any]) -> 
         return _create(OperationType(name=name, **values))
     if all(getattr(current, field) == value for field, value in values.items()):
         return current
-    if OperationToken.objects.filter(operation_type=current).exists():
+    if _was_used(current):
         OperationType.objects.filter(pk=current.pk).update(is_current=False)
         version = current.version + 1
         return _create(
@@ -149,6 +146,12 @@ def _store(current: OperationType | None, name: str, values: dict[str, Any]) -> 
     for field, value in values.items():
         setattr(current, field, value)
     return _create(current)
+
+
+def _was_used(current: OperationType) -> bool:
+    """Say whether a token is of this version, or somebody was shown its sentence."""
+    tokens = OperationToken.objects.filter(operation_type=current)
+    return tokens.exists() or Consent.objects.filter(operation_type=current).exists()
 
 
 def _create(kind: OperationType) -> OperationType:

@@ -27,7 +27,7 @@ def visible_operations(*, by: User | ServiceClient) -> OperationTokenQuerySet:
     waiting = QueuedRun.objects.unfinished().filter(operation_token=OuterRef("pk"))
     return (
         OperationToken.objects.filter(own)
-        .select_related("client", "operation_type")
+        .select_related("client", "operation_type", "consent")
         .annotate(
             clock=DatabaseClock(),
             next_run_at=Subquery(waiting.order_by("due_at").values("due_at")[:1]),

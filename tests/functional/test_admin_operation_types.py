@@ -83,7 +83,7 @@ class TestDefinition:
         ("change", "error"),
         [
             ({"executor": "nobody"}, "/executor: There is no service client nobody."),
-            ({"consent": "exact"}, "/consent: Say"),
+            ({"consent": "none"}, "/consent: One"),
             ({"summary": "Trust me."}, "/summary: The summary does not show"),
             ({"colour": "red"}, "/colour: Unknown"),
         ],

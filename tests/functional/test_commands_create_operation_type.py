@@ -67,7 +67,7 @@ def test_reads_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"executor": "nobody"}, "/executor"),
         ({"trigger_clients": ["trigger", "nobody"]}, "/trigger_clients/1"),
         ({"summary": "Deposit something."}, "/summary"),
-        ({"consent": "exact"}, "/consent"),
+        ({"consent": "none"}, "/consent"),
         ({"surprise": True}, "/surprise"),
         ({"max_lifetime_days": 0}, "/max_lifetime_days"),
     ],

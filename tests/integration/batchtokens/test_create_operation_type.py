@@ -2,12 +2,13 @@
 
 import copy
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from batchtokens.errors import ConsentModeNotSupported, OperationTypeNotValid
-from batchtokens.models import OperationType
+from batchtokens.errors import OperationTypeNotValid
+from batchtokens.models import Consent, OperationType
 from batchtokens.services.create_operation_type import create_operation_type
 from batchtokens.services.switch_operation_type import switch_operation_type
 from tests import factories, mandates
@@ -67,6 +68,8 @@ def test_a_type_may_want_a_level(level: str) -> None:
         (lambda d: d.update(required_acr=""), "/required_acr"),
         (lambda d: d.update(required_acr=["aal2"]), "/required_acr"),
         (lambda d: d.update(surprise=1), "/surprise"),
+        (lambda d: d.update(consent="none"), "/consent"),
+        (lambda d: d.update(consent=["exact"]), "/consent"),
         (lambda d: d.update(name="Not A Name"), "/name"),
         (lambda d: d.update(name=7), "/name"),
         (lambda d: d.update(executor="nobody"), "/executor"),
@@ -108,13 +111,103 @@ def test_a_bad_definition_is_refused_with_a_pointer(change: Change, pointer: str
     assert not OperationType.objects.exists()
 
 
-def test_exact_consent_the_default_is_refused_clearly() -> None:
-    unsaid = mandates.savings_definition()
-    del unsaid["consent"]
+@pytest.mark.parametrize("said", [{}, {"consent": "exact"}], ids=str)
+def test_exact_is_the_default_mode(said: dict[str, Any]) -> None:
+    definition = mandates.savings_definition()
+    del definition["consent"]
 
-    for definition in (unsaid, mandates.savings_definition(consent="exact")):
-        with pytest.raises(ConsentModeNotSupported):
-            create_operation_type(definition=definition)
+    assert create_operation_type(definition=definition | said).consent == "exact"
+
+
+def test_a_version_that_was_shown_never_changes() -> None:
+    kind = create_operation_type(definition=mandates.savings_definition(consent="exact"))
+    now = datetime.now(UTC)
+    Consent.objects.create(
+        user=factories.alice(),
+        operation_type=kind,
+        details={},
+        template_version=1,
+        created_at=now,
+        expires_at=now + timedelta(minutes=15),
+    )
+
+    definition = mandates.savings_definition(consent="exact", max_lifetime_days=9)
+    assert create_operation_type(definition=definition).version == 2
+
+
+STRING = {"type": "string"}
+
+
+def member(name: str, schema: Any) -> Change:
+    return lambda d: d["schema"]["properties"].update({name: schema})
+
+
+def closed(required: list[str], **members: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": members,
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        member("memo", STRING),  # optional
+        member("memo", {"type": "boolean"}),
+        member("memo", {"type": "array", "items": STRING}),
+        member("memo", {"const": "always"}),
+        member("memo", {"enum": ["a", "b"]}),
+        member("fee", closed(["amount"], amount=STRING)),
+        lambda d: d["schema"]["properties"].update(action=STRING),
+        lambda d: d.update(summary=d["summary"].replace("{amount}", "")),
+        lambda d: d.update(summary=d["summary"].replace("{amount}", "{amount.amount}")),
+        lambda d: d.update(summary=d["summary"].replace("{amount}", "{ amount }")),
+        lambda d: d.update(summary=d["summary"] + " {"),
+        lambda d: d.update(summary=d["summary"] + " {Reference}"),
+    ],
+    ids=range(12),
+)
+def test_a_sentence_that_omits_a_leaf_is_refused(change: Change) -> None:
+    with pytest.raises(OperationTypeNotValid) as refusal:
+        create_operation_type(definition=changed(change))
+
+    assert refusal.value.pointer == "/summary"
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("amount.hidden", STRING),  # it would pass for a part of the amount
+        ("debtor_account.x", STRING),
+        ("Memo", STRING),
+        ("memo", closed([], note=STRING)),  # there and empty, it would read as absent
+        ("memo", closed([])),
+        ("memo", closed(["absent"], note=STRING)),
+        ("memo", closed(["note"], note=STRING) | {"const": {"note": "x"}}),
+        ("memo", {"type": "array", "items": closed(["note"], note=STRING)}),
+        ("memo", {"type": "array"}),
+        ("amount", STRING),
+        ("amount", closed(["amount"], amount=STRING)),
+        ("amount", closed(["amount"], amount=STRING, currency={"type": "boolean"})),
+        ("amount", closed(["amount"], amount=STRING, currency=STRING, memo=STRING)),
+    ],
+    ids=range(13),
+)
+def test_a_schema_whose_leaves_no_sentence_shows_is_refused(name: str, schema: Any) -> None:
+    with pytest.raises(OperationTypeNotValid) as refusal:
+        create_operation_type(definition=changed(member(name, schema)))
+
+    assert refusal.value.pointer.startswith("/schema")
+
+
+def test_optional_members_arrays_and_booleans_are_shown() -> None:
+    definition = changed(member("tags", {"type": "array", "items": STRING}))
+    definition["schema"]["properties"]["urgent"] = {"type": "boolean"}
+    definition["summary"] += " Tags {tags}, urgent {urgent}."
+
+    assert create_operation_type(definition=definition).version == 1
 
 
 def test_a_switch_is_for_every_version() -> None:
