@@ -1,4 +1,4 @@
-"""Deliver due runs of the built-in queue, send the e-mails of the outbox, and tidy up."""
+"""Deliver due runs of the built-in queue, send the outbox's e-mails, seal the ledger, tidy up."""
 
 import signal
 from collections import Counter
@@ -12,16 +12,18 @@ from django.core.management import CommandParser
 from accounts.management.base import ProductCommand, UsageError
 from accounts.management.mailer import Mailer
 from authproject.management.chores import Chores
+from batchtokens.management.sealer import Sealer
 from batchtokens.management.worker import Worker
 from batchtokens.models import RunState
 
+Part = Mailer | Sealer | Chores
 LONGEST_POLL = 60.0  # seconds: windows may be as short as a minute
 
 
 class Command(ProductCommand):
     """Run a worker until SIGTERM (exit 0) or SIGINT (exit 130), or once."""
 
-    help = "Deliver due runs and e-mails; finishes what is in flight when stopped."
+    help = "Deliver due runs and e-mails, seal the ledger; finishes what is in flight when stopped."
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare threads and rhythm."""
@@ -38,16 +40,15 @@ class Command(ProductCommand):
         if not 0 < poll <= LONGEST_POLL:
             raise UsageError(f"--poll must be more than 0 and at most {LONGEST_POLL:.0f} seconds.")
         worker = Worker(threads=threads, poll=poll, once=once)
-        mailer = Mailer(poll=poll, once=once)
-        chores = Chores(once=once)
-        with stopped_by_signals(worker, mailer, chores):
-            outcomes = run_together(worker, mailer, chores)
+        beside = (Mailer(poll=poll, once=once), Sealer(once=once), Chores(once=once))
+        with stopped_by_signals(worker, *beside):
+            outcomes = run_together(worker, *beside)
         if once:
             states = (RunState.DONE, RunState.PENDING, RunState.DEAD)
             self.emit_one({state.value: outcomes[state] for state in states})
 
 
-def run_together(worker: Worker, *others: Mailer | Chores) -> Counter[RunState]:
+def run_together(worker: Worker, *others: Part) -> Counter[RunState]:
     """Run all until all have ended; return what became of the deliveries."""
     with ThreadPoolExecutor(len(others), "beside") as pool:
         beside = [pool.submit(other.run) for other in others]
@@ -63,7 +64,7 @@ def run_together(worker: Worker, *others: Mailer | Chores) -> Counter[RunState]:
 
 
 @contextmanager
-def stopped_by_signals(*parts: Worker | Mailer | Chores) -> Iterator[None]:
+def stopped_by_signals(*parts: Worker | Part) -> Iterator[None]:
     """Let SIGTERM and SIGINT stop all; after SIGINT the command ends as interrupted."""
     received = []
 

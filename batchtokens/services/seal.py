@@ -1,0 +1,177 @@
+"""Seal the ledger: give entries their places in the tree, and sign its head (RFC 9162 section 2.1).
+
+A head is on the disk outside of the database before anybody sees it. One sealer at a time; killed
+at any step, the next one goes on from what is stored. The tree is never made smaller or another:
+where the database has less than the last checkpoint outside, nothing is sealed (I2).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from accounts.tokens.backend import sign
+from batchtokens.errors import LedgerBehind
+from batchtokens.models import Checkpoint
+from batchtokens.models.clock import database_now
+from batchtokens.models.sealing import (
+    Watermark,
+    append_leaves,
+    next_watermark,
+    stored_root,
+    tree_size,
+    unsealed_entries,
+)
+from batchtokens.services.sink import (
+    newest_checkpoint,
+    put_checkpoint,
+    repair_latest,
+    sink_lock,
+)
+from batchtokens_verifier.checkpoints import TreeHead, VerifiedCheckpoint
+from batchtokens_verifier.jws import Purpose
+
+BATCH = 10_000  # entries that one transaction places
+_LOCK_ID = "hashtextextended('authproject ledger sealer', 0)"
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What one look did. placed: entries that got their leaf; head: the newest one."""
+
+    placed: int
+    head: TreeHead | None
+
+
+@contextmanager
+def sealer_lock() -> Iterator[bool]:
+    """Be the only sealer while the block lasts; False: another one is."""
+    if connection.vendor != "postgresql":
+        with sink_lock() as held:
+            yield held
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_try_advisory_lock({_LOCK_ID})")
+        (held,) = cursor.fetchone()
+    try:
+        yield held
+    finally:
+        # A connection that is gone has let go of it.
+        if held and connection.connection is not None and not connection.connection.closed:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT pg_advisory_unlock({_LOCK_ID})")
+
+
+class Sealing:
+    """One sealer's work between taking the lock and letting go; it remembers where it was.
+
+    Its first look compares the database with the sink and examines every entry.
+    """
+
+    def __init__(self) -> None:
+        self._watermark: Watermark | None = None
+        self._head: TreeHead | None = None
+        self._compared = False
+
+    def look(self) -> Sealed:
+        """Place what is new and sign the head. Raises LedgerBehind, and then compares again."""
+        if not self._compared:
+            self._head = compare_with_sink()
+            self._compared = True
+        try:
+            placed = self._place()
+            if placed or self._unsigned():
+                self._head = self._sign(tree_size())
+        except Exception:
+            self._compared = False
+            raise
+        return Sealed(placed, self._head)
+
+    def sweep(self) -> None:
+        """Let the next look examine every entry, whatever its id."""
+        self._watermark = None
+        self._compared = False
+
+    def _place(self) -> int:
+        coming = next_watermark(self._watermark)
+        placed, after = 0, coming.passed
+        while True:
+            with transaction.atomic():
+                found = unsealed_entries(after=after, limit=BATCH)
+                if found:
+                    self._append(found)
+            placed += len(found)
+            if len(found) < BATCH:
+                break
+            after = found[-1][0]  # what comes below it in the meantime is seen by the next look
+        self._watermark = coming
+        return placed
+
+    def _append(self, found: list[tuple[int, str]]) -> None:
+        if self._head is not None:  # what the new leaves are hashed with must be what was signed
+            _check_contains(self._head)
+        append_leaves(found)
+
+    def _unsigned(self) -> bool:
+        """Tell whether leaves were placed by one who did not come to sign."""
+        return self._head is None and tree_size() > 0
+
+    def _sign(self, size: int) -> TreeHead:
+        epoch = self._head.epoch if self._head else 0
+        return publish(TreeHead(epoch, size, stored_root(size)))
+
+
+def publish(head: TreeHead) -> TreeHead:
+    """Sign a head, write it outside, then store it; returns the one that holds."""
+    now = database_now()
+    claims = {
+        "iss": settings.ISSUER_URL,
+        "iat": int(now.timestamp()),
+        "size": head.size,
+        "root": head.root,
+    }
+    if head.epoch:
+        claims["epoch"] = head.epoch
+    written = put_checkpoint(sign(claims, purpose=Purpose.CHECKPOINT).token, head)
+    _store(written)
+    return written.head
+
+
+def _store(checkpoint: VerifiedCheckpoint) -> None:
+    head, at = checkpoint.head, dt.datetime.fromtimestamp(checkpoint.iat, dt.UTC)
+    values = {"root": head.root, "token": checkpoint.token, "at": at}
+    stored, _ = Checkpoint.objects.get_or_create(size=head.size, defaults=values)
+    if stored.root != head.root:
+        raise LedgerBehind(f"The database has another head of size {head.size}.")
+
+
+def compare_with_sink() -> TreeHead | None:
+    """Check that the newest head outside is in the database's tree, and return the newest signed.
+
+    A head that came to the sink but not to the database is stored. Raises LedgerBehind, OSError.
+    """
+    outside = newest_checkpoint()
+    if outside is None:
+        if Checkpoint.objects.exists():
+            raise LedgerBehind("The sink is empty, but the database has checkpoints.")
+        return None
+    _check_contains(outside.head)
+    _store(outside)
+    repair_latest(outside)
+    size = tree_size()
+    if size > outside.head.size:  # placed by one that did not come to sign
+        return publish(TreeHead(outside.head.epoch, size, stored_root(size)))
+    return outside.head
+
+
+def _check_contains(head: TreeHead) -> None:
+    size = tree_size()
+    if head.size > size:
+        raise LedgerBehind(f"The checkpoint outside has {head.size} entries, the ledger {size}.")
+    if stored_root(head.size) != head.root:
+        raise LedgerBehind(f"The ledger's tree is another one at size {head.size}.")
