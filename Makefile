@@ -49,6 +49,10 @@ coverage: $(DEVELOPMENT) ## run the tests on SQLite and show what they miss
 docs: $(DEVELOPMENT) ## write the documents that are lists of what the code knows
 	$(BIN)/python manage.py generate_docs
 
+.PHONY: vectors
+vectors: $(DEVELOPMENT) ## write the vectors that verifiers in other languages are tested with
+	$(BIN)/python -m tests.conformance
+
 .PHONY: requirements
 requirements: $(DEVELOPMENT) ## pin requirements/*.txt again, with hashes and without addresses
 	@for name in base production development; do \

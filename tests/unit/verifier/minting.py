@@ -134,5 +134,7 @@ def signature(jwk: dict[str, str], message: bytes) -> bytes:
     if jwk["kty"] == "OKP":
         return ed25519.Ed25519PrivateKey.from_private_bytes(secret).sign(message)
     private = ec.derive_private_key(int.from_bytes(secret), ec.SECP256R1())
-    r, s = decode_dss_signature(private.sign(message, ec.ECDSA(hashes.SHA256())))
+    # RFC 6979: the same claims make the same token, so that vectors can be made again.
+    algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    r, s = decode_dss_signature(private.sign(message, algorithm))
     return r.to_bytes(32) + s.to_bytes(32)
