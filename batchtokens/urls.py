@@ -2,7 +2,14 @@
 
 from django.urls import path
 
-from batchtokens.api import consents, operations, queue, redemptions, tokens
+from batchtokens.api import (
+    consents,
+    operations,
+    queue,
+    redemption_batches,
+    redemptions,
+    tokens,
+)
 
 urlpatterns = [
     path("api/v1/operation-types", operations.OperationTypesView.as_view(), name="operation-types"),
@@ -46,6 +53,11 @@ urlpatterns = [
     ),
     path("api/v1/queue", queue.QueueView.as_view(), name="queue"),
     path("api/v1/redemptions", redemptions.RedemptionsView.as_view(), name="redemptions"),
+    path(
+        "api/v1/redemptions/batch",
+        redemption_batches.RedemptionBatchView.as_view(),
+        name="redemption-batch",
+    ),
     path(
         "api/v1/redemptions/<redemption_id>",
         redemptions.RedemptionView.as_view(),

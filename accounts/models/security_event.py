@@ -51,9 +51,9 @@ class Outcome(models.TextChoices):
 
 
 class SecurityEventQuerySet(models.QuerySet["SecurityEvent"]):
-    def record_once(self, event: "SecurityEvent") -> None:
-        """Add an event unless its correlation is there already."""
-        self.bulk_create([event], ignore_conflicts=True)
+    def record_once(self, *events: "SecurityEvent") -> None:
+        """Add each event unless its correlation is there already."""
+        self.bulk_create(events, ignore_conflicts=True)
 
     def record_counted(self, event: "SecurityEvent") -> None:
         """Add an event, or count one more in the row of the same correlation."""

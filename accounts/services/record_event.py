@@ -3,7 +3,7 @@
 An event holds codes, public ids and digests; never a secret, a token or a password.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +40,23 @@ def record_event(
         event.save(force_insert=True)
     else:
         SecurityEvent.objects.record_once(event)
+
+
+def record_events_once(
+    events: Sequence[Mapping[str, Any]],
+    *,
+    client: ServiceClient,
+    context: RequestContext = NOWHERE,
+    now: datetime | None = None,
+) -> None:
+    """Add those of a client's events whose `correlation` is not there yet, in one statement.
+
+    events: code, outcome, correlation and data of each.
+    """
+    circumstances = _circumstances(context, now)
+    SecurityEvent.objects.record_once(
+        *(SecurityEvent(client=client, **event, **circumstances) for event in events)
+    )
 
 
 def count_refusal(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import Any
 
+from django.core.validators import RegexValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.settings import api_settings
 
 from accounts.api.fields import ClosedInput, TextField, TokenField
 from batchtokens.api.fields import AmountField, NumberField, ObjectField
@@ -150,6 +153,14 @@ class RedemptionInput(ClosedInput):
     occurrence = TextField(max_length=20, required=False, default=None)
 
 
+class BatchLineInput(RedemptionInput):
+    """One line of a batch: a redemption's body, with the key that is a header there."""
+
+    idempotency_key = TextField(
+        max_length=255, trim_whitespace=False, validators=[RegexValidator(r"\A[!-~]+\Z")]
+    )
+
+
 class SettleInput(ClosedInput):
     attempt = NumberField(min_value=1)
     reference = TextField(
@@ -208,3 +219,19 @@ class RedeemedOutput(serializers.Serializer[RedemptionAnswer]):
     @extend_schema_field(serializers.ChoiceField(choices=RedemptionStatus.choices))
     def get_status(self, answer: RedemptionAnswer) -> str:
         return str(answer.redemption.status_at(answer.at))
+
+    def to_representation(self, answer: RedemptionAnswer) -> dict[str, Any]:
+        """Return the members at once: a batch has thousands, and a field costs as a signature."""
+        redemption, attempt = answer.redemption, answer.attempt
+        lease = attempt.lease_expires_at.astimezone(UTC)
+        return {
+            "redemption_id": redemption.pk,
+            "slot": redemption.slot,
+            "status": self.get_status(answer),
+            "attempt": attempt.attempt,
+            "amount": redemption.amount.as_json(),
+            "remaining": attempt.remaining,
+            "proceed": answer.proceed,
+            "receipt": attempt.receipt,
+            "lease_expires_at": lease.strftime(str(api_settings.DATETIME_FORMAT)),
+        }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from accounts.models import ServiceClient
-from accounts.services.record_event import record_event
+from accounts.services.record_event import record_event, record_events_once
 from batchtokens_verifier.canonical import digest
 from batchtokens_verifier.errors import ProblemError
 
@@ -15,12 +18,21 @@ def record_refusal(
 
     A second word on the same attempt is ignored. A transaction that rolls back forgets it.
     """
-    code = refusal if isinstance(refusal, str) else refusal.code
+    record_event(client=by, **_event(refusal, by, correlation))
+
+
+def record_refusals(refusals: Mapping[str, ProblemError], *, by: ServiceClient) -> None:
+    """Do the same for many of one client, by their idempotency keys, in one statement."""
+    record_events_once([_event(refusal, by, key) for key, refusal in refusals.items()], client=by)
+
+
+def _event(
+    refusal: ProblemError | str, by: ServiceClient | None, correlation: str
+) -> dict[str, Any]:
     attempt = f"{by.client_id if by else ''}:{correlation}"
-    record_event(
-        code=code,
-        outcome="refused",
-        client=by,
-        correlation=digest(attempt.encode()),  # a key may be longer than the column
-        data={"run": correlation},
-    )
+    return {
+        "code": refusal if isinstance(refusal, str) else refusal.code,
+        "outcome": "refused",
+        "correlation": digest(attempt.encode()),  # a key may be longer than the column
+        "data": {"run": correlation},
+    }
