@@ -56,6 +56,10 @@ class EntryKind(models.TextChoices):
 
 
 class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
+    def of_operations(self) -> LedgerEntryQuerySet:
+        """Leave the authority's own chain out."""
+        return self.exclude(operation_token=None)
+
     def heads_of(self, tokens: Iterable[OperationToken]) -> LedgerEntryQuerySet:
         """Keep the last entry of each row, as the stored row counts them."""
         return self.filter(operation_token__in=tokens, seq=F("operation_token__seq"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from accounts.models import SigningKey
 from batchtokens.models import EntryKind, HoldKind, OperationToken
 from batchtokens.models.clock import DatabaseClock
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
@@ -34,6 +35,11 @@ def disown_operations(*, kid: str, reason: str, now: dt.datetime | None = None) 
     change = _disowning(kid, reason)
     batches = change_operations_in_batches(disownable(kid=kid), change=change, now=now)
     return sum(len(batch) for batch in batches)
+
+
+def is_compromised(*, kid: str) -> bool:
+    """Tell whether a key is believed no more."""
+    return SigningKey.objects.filter(kid=kid).exclude(compromised_at=None).exists()
 
 
 def count_disowned(*, kid: str) -> int:

@@ -155,18 +155,28 @@ def _row_problem(
         return "the row's head is not the chain's"
     if json.loads(head.entry)["state"] != token.state():
         return "the row's state differs from the chain's"
-    if problem := _signed_problem(token, json.loads(chain[0].entry)["data"]):
+    if problem := _signed_problem(token, _signed(chain)):
         return problem
     if {r.slot: _as_folded(r) for r in redemptions} != slots:
         return "the redemptions are not those of the chain"
     return None
 
 
+def _signed(chain: list[LedgerEntry]) -> dict[str, Any]:
+    """Return what the first entry tells, with the key and bytes of the last signature."""
+    told: dict[str, Any] = json.loads(chain[0].entry)["data"]
+    for entry in chain:
+        if entry.kind == EntryKind.REISSUED:
+            data = json.loads(entry.entry)["data"]
+            told |= {"jws": data["jws"], "kid": data["kid"]}
+    return told
+
+
 def _signed_problem(token: OperationToken, issued: Mapping[str, Any]) -> str | None:
-    """Compare what never changes with the first entry."""
+    """Compare what was signed with the row."""
     details = salted_digest(bytes(token.salt), canonicalize(token.details).decode())
-    signed = (issued["jws"], issued["parameter_digest"], issued["details"])
-    if signed != (token.jws_digest, token.parameter_digest, details):
+    signed = (issued["jws"], issued["kid"], issued["parameter_digest"], issued["details"])
+    if signed != (token.jws_digest, token.kid, token.parameter_digest, details):
         return "the row is not what was issued"
     operation = parse_json(token.operation)
     if operation != token.details["operation"] or (

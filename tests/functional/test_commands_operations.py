@@ -146,7 +146,7 @@ def test_holds_resumes_and_cancels_as_staff_with_the_operator_as_actor(op: str) 
     held = operations("hold", op, *WHY, "--operator", "olga").rows
     assert held == [{"id": op, "done": "held", "refused": "", "status": "held"}]
     row = OperationToken.objects.get()
-    entry = LedgerEntry.objects.get(seq=2)
+    entry = LedgerEntry.objects.of_operations().get(seq=2)
     data = json.loads(entry.entry)["data"]
     assert (row.holds, data["by"], entry.note) == (["staff"], "staff", "the bank asked")
     assert data["actor"] == salted_digest(bytes(row.salt), "operator:olga")

@@ -20,7 +20,7 @@ def row_of(path: str) -> OperationToken:
 
 
 def kinds() -> list[str]:
-    return list(LedgerEntry.objects.order_by("id").values_list("kind", flat=True))
+    return list(LedgerEntry.objects.of_operations().order_by("id").values_list("kind", flat=True))
 
 
 class TestHold:

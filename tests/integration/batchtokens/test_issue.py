@@ -78,7 +78,7 @@ def test_stores_the_digest_of_the_bytes_and_not_the_bytes(world: mandates.Saving
 def test_opens_the_ledger_without_personal_values(world: mandates.Savings) -> None:
     issued = mandates.issue(world)
 
-    entry = LedgerEntry.objects.get()
+    entry = LedgerEntry.objects.of_operations().get()
     assert (entry.kind, entry.seq, entry.hash) == ("issued", 1, issued.row.head_hash)
     assert world.alice.public_id not in entry.entry
     assert "sav-7781" not in entry.entry

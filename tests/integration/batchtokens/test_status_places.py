@@ -66,7 +66,7 @@ def test_a_clash_draws_again_and_leaves_nothing_behind(monkeypatch: pytest.Monke
     first, second = mandates.issue(world), mandates.issue(world)
 
     assert (first.row.status_index, second.row.status_index) == (7, 9)
-    assert OperationToken.objects.count() == LedgerEntry.objects.count() == 2
+    assert OperationToken.objects.count() == LedgerEntry.objects.of_operations().count() == 2
     claims = verify_token(second.token, purpose=Purpose.OPERATION)
     assert claims["status"]["status_list"]["idx"] == 9
     assert list(verify_ledger()) == [(2, [])]

@@ -37,21 +37,21 @@ def test_a_clean_ledger_gives_no_alarm(history: OperationToken) -> None:
 
 
 def edit_text() -> None:
-    entry = LedgerEntry.objects.get(seq=2)
+    entry = LedgerEntry.objects.of_operations().get(seq=2)
     entry.entry = entry.entry.replace('"50.00"', '"5.00"')
     entry.save()
 
 
 def delete_one() -> None:
-    LedgerEntry.objects.get(seq=2).delete()
+    LedgerEntry.objects.of_operations().get(seq=2).delete()
 
 
 def truncate() -> None:
-    LedgerEntry.objects.get(seq=4).delete()
+    LedgerEntry.objects.of_operations().get(seq=4).delete()
 
 
 def backdate() -> None:
-    LedgerEntry.objects.filter(seq=3).update(kind="released")
+    LedgerEntry.objects.of_operations().filter(seq=3).update(kind="released")
 
 
 def raise_the_sum() -> None:
@@ -67,7 +67,7 @@ def edit_a_redemption() -> None:
 
 
 def forge_an_entry() -> None:
-    last = LedgerEntry.objects.get(seq=4)
+    last = LedgerEntry.objects.of_operations().get(seq=4)
     last.pk, last.seq = None, 5
     last.save(force_insert=True)
 
@@ -89,11 +89,11 @@ def prolong() -> None:
 
 
 def reword() -> None:
-    LedgerEntry.objects.filter(seq=4).update(note="something else")
+    LedgerEntry.objects.of_operations().filter(seq=4).update(note="something else")
 
 
 def put_in_a_float() -> None:
-    entry = LedgerEntry.objects.get(seq=3)
+    entry = LedgerEntry.objects.of_operations().get(seq=3)
     entry.entry = entry.entry.replace('"seq":3', '"seq":3.5')
     entry.hash = entry_hash(entry.entry)
     entry.save()
@@ -101,7 +101,7 @@ def put_in_a_float() -> None:
 
 def forge_the_link() -> None:
     """Rewrite one entry so that its own hash is right, but not what comes before it."""
-    entry = LedgerEntry.objects.get(seq=2)
+    entry = LedgerEntry.objects.of_operations().get(seq=2)
     entry.entry = entry.entry.replace('"prev":"', '"prev":"x')
     entry.hash = entry_hash(entry.entry)
     entry.save()
