@@ -10,6 +10,7 @@ from batchtokens.management.operations.cancel import CancelOperation
 from batchtokens.management.operations.hold import HoldOperation
 from batchtokens.management.operations.list import ListOperations
 from batchtokens.management.operations.missed import ListMissed
+from batchtokens.management.operations.reconcile import ReconcileDay
 from batchtokens.management.operations.reissue import ReissueOperations
 from batchtokens.management.operations.resume import ResumeOperation
 from batchtokens.management.operations.run_due import RunDue
@@ -26,6 +27,7 @@ VERBS: tuple[Verb, ...] = (
     VerifyToken(),
     RunDue(),
     ListMissed(),
+    ReconcileDay(),
     ReissueOperations(),
 )
 

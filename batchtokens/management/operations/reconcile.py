@@ -1,0 +1,115 @@
+"""`operations reconcile`: one day's file for those who compare it with the bank's."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from django.core.management import CommandParser
+
+from accounts.management.arguments import day
+from accounts.management.base import ProductCommand, Refused
+from batchtokens.management.operations.new_file import new_file
+from batchtokens.management.operations.verb import Verb
+from batchtokens.models.clock import database_now
+from batchtokens.services.account_for_day import (
+    Line,
+    Totals,
+    complete_at,
+    day_lines,
+    formatted,
+)
+
+COLUMNS = (
+    *("record", "date", "status", "executor", "currency", "count", "amount_minor", "amount"),
+    *("operation", "slot", "redemption", "attempt", "at", "seq", "entry_hash"),
+)
+# What a spreadsheet would take for a formula (OWASP, "CSV injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class ReconcileDay(Verb):
+    """A line for each redemption, then the totals; the file's end says how many lines there are."""
+
+    name = "reconcile"
+    help = "Account for one day by executor and currency, into a file with --out."
+
+    def add_options(self, parser: CommandParser) -> None:
+        """Declare the day and the file."""
+        parser.add_argument("--date", required=True, type=day, help="a day (UTC), as 2026-11-21")
+        parser.add_argument("--out", type=Path, help="a new file: CSV for .csv, else NDJSON")
+
+    def run(self, command: ProductCommand, options: dict[str, Any]) -> None:
+        """Print the totals, and the file's SHA-256."""
+        the_day, path = options["date"], options["out"]
+        now = database_now()
+        if the_day >= now.date() or complete_at(the_day) > now:
+            raise Refused(f"{the_day} is not over, or not for long enough: runs may still show.")
+        totals = Totals()
+        lines = totals.watch(day_lines(the_day))
+        if path is None:
+            for _ in lines:
+                pass
+        else:
+            with new_file(path) as file:
+                write = _csv if path.suffix == ".csv" else _ndjson
+                for record in write(_records(the_day, lines, totals)):
+                    file.write(record)
+            command.say(f"{file.sha256}  {path}")
+        command.emit([_total(the_day, key, totals) for key in sorted(totals.by_key)])
+
+
+def _records(the_day: date, lines: Iterable[Line], totals: Totals) -> Iterator[dict[str, Any]]:
+    """Yield what the file holds; the totals when all lines have gone by."""
+    for line in lines:
+        yield {
+            "record": "redemption" if line.redemption else "occurrence",
+            "date": str(the_day),
+            **asdict(line),
+            "count": 1,
+            "amount": formatted(line.amount_minor, line.currency),
+        }
+    for key in sorted(totals.by_key):
+        yield {"record": "total", **_total(the_day, key, totals)}
+    yield {"record": "end", "date": str(the_day), "count": totals.lines}
+
+
+def _total(the_day: date, key: tuple[str, str, str], totals: Totals) -> dict[str, Any]:
+    executor, currency, status = key
+    total = totals.by_key[key]
+    return {
+        "id": f"{executor}/{currency}/{status}",
+        "date": str(the_day),
+        "status": status,
+        "executor": executor,
+        "currency": currency,
+        "count": total.count,
+        "amount_minor": total.minor,
+        "amount": formatted(total.minor, currency),
+    }
+
+
+def _ndjson(records: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    for record in records:
+        told = {name: record[name] for name in COLUMNS if record.get(name) not in (None, "")}
+        yield json.dumps(told, ensure_ascii=False).encode() + b"\n"
+
+
+def _csv(records: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    yield _csv_line(COLUMNS)
+    for record in records:
+        yield _csv_line(_safe(record.get(name)) for name in COLUMNS)
+
+
+def _csv_line(cells: Iterable[Any]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
+
+
+def _safe(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
