@@ -200,6 +200,14 @@ class LeaseLost(VerificationError):
     title = "A later attempt holds this redemption."
 
 
+class NoPermission(VerificationError):
+    """The redemption does not permit its effect, now or any more; a later attempt may."""
+
+    code = "no_permission"
+    status = 503
+    title = "The redemption gives no permission to proceed."
+
+
 class IdempotencyMismatch(VerificationError):
     """The Idempotency-Key was used with another body."""
 

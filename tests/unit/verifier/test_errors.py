@@ -27,6 +27,7 @@ ANSWERS = {
     "AuthorityUnavailable": ("authority_unavailable", 503, "invalid_request"),
     "ExecutorStopped": ("executor_stopped", 403, "invalid_request"),
     "LedgerBehind": ("ledger_behind", 503, "temporarily_unavailable"),
+    "NoPermission": ("no_permission", 503, "invalid_request"),
     "StatusUnavailable": ("status_unavailable", 503, "invalid_request"),
     "AuthorityError": ("authority_error", 502, "invalid_request"),
 }
