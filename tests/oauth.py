@@ -54,6 +54,7 @@ def exchange_form(request: ExchangeRequest, **changes: str | list[str] | None) -
         "audience": request.target,
         "scope": request.scope,
         "authorization_details": json.dumps([request.details]),
+        "consent_id": request.consent_id,
         **changes,
     }
 

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts.models import SessionFamily
 from accounts.services.create_service_client import NewServiceClient
-from batchtokens.models import OperationToken
+from batchtokens.models import OperationToken, OperationType
 from tests import factories, mandates
 from tests.budgets import ROWS, budget, multiply
 from tests.oauth import INTROSPECT_URL, exchange_form, send
@@ -45,6 +45,18 @@ def test_exchanges_in_five_statements(world: mandates.Savings) -> None:
 
     with budget(5):
         answer = send(form, by=world.trigger)
+
+    assert answer.status_code == 200
+
+
+def test_exchanges_a_consent_in_five_statements(world: mandates.Savings) -> None:
+    OperationType.objects.update(consent="exact")
+    limits = {"valid_to": mandates.in_days(30)}
+    consent = mandates.consent(world, **limits)
+    request = mandates.exchange_request(world, consent_id=consent.public_id, **limits)
+
+    with budget(5):
+        answer = send(exchange_form(request), by=world.trigger)
 
     assert answer.status_code == 200
 
