@@ -35,6 +35,8 @@ class Change:
 
     actor: the public id of who decides; the ledger keeps its salted digest. fields: columns that
     `apply` sets beside those of the state. data_of: what its entry says of one row, after `apply`.
+    also: is called with what changed, in the same transaction. leave_broken: a row that is not what
+    its ledger says is left as it is, where the others must not wait for it; it runs nowhere.
     """
 
     kind: EntryKind
@@ -45,6 +47,8 @@ class Change:
     data: dict[str, Any] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
     data_of: Callable[[OperationToken], dict[str, Any]] = field(default=lambda _: {})
+    also: Callable[[list[OperationToken], dt.datetime], object] = field(default=lambda _, __: None)
+    leave_broken: bool = False
 
 
 def change_operations(
@@ -86,15 +90,18 @@ def _change(
     batch: list[OperationToken], change: Change, now: dt.datetime | None
 ) -> list[OperationToken]:
     at = now or database_now()  # after the locks are held
-    _check_folds(batch)
+    sound = _sound(batch)
+    if len(sound) < len(batch) and not change.leave_broken:
+        raise LedgerBroken
     changed, entries = [], []
-    for token in batch:
+    for token in sound:
         if change.apply(token, max(at, token.last_at)):
             changed.append(token)
             entries.append(_entry(token, change, at))
     if changed:
         fields = (*STATE_FIELDS, *change.fields)
         write_together(insertion(*entries), *change_many(changed, fields))
+        change.also(changed, at)
     return changed
 
 
@@ -105,9 +112,6 @@ def _entry(token: OperationToken, change: Change, at: dt.datetime) -> LedgerEntr
     return chain_entry(token, change.kind, at=at, data=data, note=change.reason)
 
 
-def _check_folds(batch: list[OperationToken]) -> None:
+def _sound(batch: list[OperationToken]) -> list[OperationToken]:
     heads = {head.operation_token_id: head for head in LedgerEntry.objects.heads_of(batch)}
-    for token in batch:
-        head = heads.get(token.pk)
-        if head is None or not head.tells(token):
-            raise LedgerBroken
+    return [t for t in batch if (head := heads.get(t.pk)) is not None and head.tells(t)]

@@ -1,4 +1,4 @@
-"""Cancel an operation: final, at once here, and its waiting runs are set aside.
+"""Cancel one operation or many: final, at once here, and the waiting runs are set aside.
 
 What was redeemed stays redeemed.
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Iterable, Iterator
 
 from django.db import transaction
 
 from batchtokens.models import EntryKind, HoldKind, OperationToken, QueuedRun, RunState
-from batchtokens.services.hold import lock_live, record
+from batchtokens.models.operation_tokens import OperationTokenQuerySet
+from batchtokens.services.change_operations import Change, change_operations_in_batches
+from batchtokens.services.hold import can_change, lock_live, record
 from batchtokens_verifier.errors import OperationRevoked
 
 
@@ -28,8 +31,43 @@ def cancel_operation(
         locked = lock_live(operation_id, now)
         locked.token.cancelled_at = locked.at
         token = record(locked, EntryKind.CANCELLED, by=by, actor=actor, reason=reason)
-        # A leased run is in a worker's hands: its delivery will be refused at redemption.
-        QueuedRun.objects.filter(operation_token=token, state=RunState.PENDING).update(
-            state=RunState.DEAD, code=OperationRevoked.code, finished_at=locked.at
-        )
+        set_runs_aside([token], locked.at)
         return token
+
+
+def cancel_operations(
+    among: OperationTokenQuerySet,
+    *,
+    by: HoldKind,
+    actor: str = "",
+    reason: str = "",
+    now: dt.datetime | None = None,
+) -> Iterator[int]:
+    """Cancel all of `among` that have not ended, a transaction for each thousand; yields how many.
+
+    What was done stays done when it is interrupted; the same call again does the rest.
+    """
+
+    def cancel(token: OperationToken, at: dt.datetime) -> bool:
+        if not can_change(token, at):
+            return False
+        token.cancelled_at = at
+        return True
+
+    change = Change(
+        kind=EntryKind.CANCELLED,
+        by=by,
+        apply=cancel,
+        actor=actor,
+        reason=reason,
+        also=set_runs_aside,
+        leave_broken=True,
+    )
+    for changed in change_operations_in_batches(among, change=change, now=now):
+        yield len(changed)
+
+
+def set_runs_aside(tokens: Iterable[OperationToken], at: dt.datetime) -> None:
+    """Let no worker take what waits; a leased run is refused when it is redeemed."""
+    waiting = QueuedRun.objects.filter(operation_token__in=tokens, state=RunState.PENDING)
+    waiting.update(state=RunState.DEAD, code=OperationRevoked.code, finished_at=at)

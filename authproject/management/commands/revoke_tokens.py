@@ -1,7 +1,6 @@
-"""Sign people out, and take API keys back, by who, where from and how old."""
+"""Sign people out, take API keys back, cancel operations: by who, where from and how old."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.core.management import CommandParser
 from django.db.models import QuerySet
@@ -14,7 +13,10 @@ from accounts.models import ApiKey, SessionFamily, SessionKind, User
 from accounts.models.session_family import SessionFamilyQuerySet
 from accounts.services.end_session import end_sessions, sign_out_everywhere
 from accounts.services.revoke_api_key import revoke_api_key
+from authproject.management import operations_to_revoke
+from authproject.management.selected import Selected
 
+OPERATION = "operation"
 API_KEY = "api-key"
 # A family's access and refresh tokens live and end with it.
 KINDS = {
@@ -27,7 +29,7 @@ KINDS = {
 class Command(ProductCommand):
     """Ended sessions open nothing here from this moment on; offline verifiers see it in 15 min."""
 
-    help = "End sessions with all their tokens, or revoke API keys."
+    help = "End sessions with all their tokens, revoke API keys, or cancel operations for ever."
     lists = True
     destructive = True
 
@@ -37,11 +39,14 @@ class Command(ProductCommand):
         parser.add_argument("--user", type=name, help="a username or a usr_ id")
         parser.add_argument("--family", type=name, help="one session: a ses_ id")
         parser.add_argument("--ip", type=address, help="last used from this address")
+        parser.add_argument("--client", type=name, help="operations: triggered by this client")
+        parser.add_argument("--operation-type", type=name, help="operations: of this type")
+        parser.add_argument("--key", type=name, help="operations: signed with this key (its kid)")
         parser.add_argument("--older-than", type=duration, help="made longer ago, such as 30d")
         parser.add_argument("--inactive-for", type=duration, help="not used for, such as 12h")
         parser.add_argument(
             "--type",
-            choices=[*KINDS, API_KEY],
+            choices=[*KINDS, API_KEY, OPERATION],
             default="session",
             help="session (default): every place; access, refresh: places that hold tokens",
         )
@@ -50,7 +55,7 @@ class Command(ProductCommand):
         """Select, ask, revoke, and print how many."""
         if not options["all"] and all(options[option] is None for option in NARROWING):
             raise UsageError("Say whose: --all, --user, --family, --ip, --older-than, …")
-        selected = _api_keys(options) if options["type"] == API_KEY else _sessions(options)
+        selected = _select(options)
         if not selected.anything:
             raise NothingMatched("Nothing matched.")
         revoked = 0
@@ -58,17 +63,26 @@ class Command(ProductCommand):
             self.confirm(f"Revoke {selected.found} of type {options['type']}?", yes=options["yes"])
             revoked = selected.revoke()
         self.emit_one({"id": options["type"], "found": selected.found, "revoked": revoked})
+        if options["type"] == OPERATION and not options["dry_run"]:
+            operations_to_revoke.check_none_left(options)
 
 
-NARROWING = ("user", "family", "ip", "older_than", "inactive_for")
+NARROWING = (
+    "user",
+    "family",
+    "ip",
+    "older_than",
+    "inactive_for",
+    *operations_to_revoke.NARROWING,
+)
 
 
-class Selected(NamedTuple):
-    """What to do, to how many; who is to be signed out everywhere need not be signed in."""
-
-    revoke: Callable[[], int]
-    found: int
-    anything: bool
+def _select(options: dict[str, Any]) -> Selected:
+    if options["type"] == OPERATION:
+        return operations_to_revoke.operations(options)
+    if any(options[option] is not None for option in operations_to_revoke.NARROWING):
+        raise UsageError("--client, --operation-type and --key go with --type operation.")
+    return _api_keys(options) if options["type"] == API_KEY else _sessions(options)
 
 
 def _sessions(options: dict[str, Any]) -> Selected:

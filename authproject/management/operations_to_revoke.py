@@ -1,0 +1,79 @@
+"""The operations that `revoke_tokens --type operation` cancels."""
+
+import getpass
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.management.base import NothingMatched, PartialFailure, UsageError
+from accounts.management.named import client_named, user_named
+from accounts.models import SigningKey
+from authproject.management.selected import Selected
+from batchtokens.models import HoldKind, OperationToken, OperationType
+from batchtokens.models.clock import database_now
+from batchtokens.models.operation_tokens import OperationTokenQuerySet
+from batchtokens.services.revoke import cancel_operations
+
+# Options that concern operations alone, and those that do not concern them.
+NARROWING = ("client", "operation_type", "key")
+FOREIGN = ("family", "ip", "inactive_for")
+LONGEST_REASON = 500
+
+
+def operations(options: dict[str, Any]) -> Selected:
+    """Select what has not ended; cancelling is final, so a reason is needed.
+
+    Interrupted, it has cancelled whole batches; the same call again does the rest.
+    """
+    if any(options[option] is not None for option in FOREIGN):
+        raise UsageError(
+            "Operations are selected with --all, --user, --client, --operation-type, --key or"
+            " --older-than."
+        )
+    reason = options["reason"].strip()
+    if not options["dry_run"] and not 1 <= len(reason) <= LONGEST_REASON:
+        raise UsageError(
+            f"Say why: --reason, 1 to {LONGEST_REASON} characters; their owners see it."
+        )
+    found = _among(options)
+
+    def revoke() -> int:
+        actor = f"operator:{getpass.getuser()}"
+        batches = cancel_operations(found, by=HoldKind.STAFF, actor=actor, reason=reason)
+        return sum(batches)
+
+    count = found.count()
+    return Selected(revoke, count, bool(count))
+
+
+def check_none_left(options: dict[str, Any]) -> None:
+    """Raise PartialFailure where damaged ones were left as they are; they run nowhere."""
+    if left := _among(options).count():
+        raise PartialFailure(f"{left} were left: their ledger does not match (verify_ledger).")
+
+
+def _among(options: dict[str, Any]) -> OperationTokenQuerySet:
+    found = OperationToken.objects.live(database_now())
+    if options["user"] is not None:
+        found = found.for_user(user_named(options["user"]))
+    if options["client"] is not None:
+        found = found.filter(client=client_named(options["client"]))
+    if options["operation_type"] is not None:
+        found = found.filter(type_name=_type_named(options["operation_type"]))
+    if options["key"] is not None:
+        found = found.filter(kid=_key_named(options["key"]))
+    if options["older_than"] is not None:
+        found = found.filter(issued_at__lt=timezone.now() - options["older_than"])
+    return found
+
+
+def _type_named(text: str) -> str:
+    if not OperationType.objects.filter(name=text).exists():
+        raise NothingMatched(f"There is no operation type {text}.")
+    return text
+
+
+def _key_named(text: str) -> str:
+    if not SigningKey.objects.filter(kid=text).exists():
+        raise NothingMatched(f"There is no signing key {text}.")
+    return text

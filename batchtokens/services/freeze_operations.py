@@ -1,0 +1,47 @@
+"""When somebody says "this wasn't me": hold what an intruder may have asked for in their name.
+
+After the thaw the person resumes what is theirs, one by one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from accounts.models import User
+from batchtokens.models import Consent, EntryKind, HoldKind, OperationToken
+from batchtokens.models.clock import database_now
+from batchtokens.services.change_operations import Change, change_operations
+
+REASON = "The account was frozen."
+
+
+def on_account_frozen(*, user: User, **others: Any) -> None:
+    """Receive accounts' signal, inside its transaction."""
+    freeze_operations(user=user)
+
+
+def freeze_operations(*, user: User) -> int:
+    """Put the person's own hold on each live mandate, void open consents; returns how many held.
+
+    Call it in a transaction, under the person's lock: nothing is issued meanwhile.
+    """
+    now = database_now()
+    Consent.objects.for_user(user).open(now).filter(created_at__lt=now).update(expires_at=now)
+    change = Change(
+        kind=EntryKind.HELD,
+        by=HoldKind.USER,
+        apply=_hold,
+        actor=user.public_id,
+        reason=REASON,
+        leave_broken=True,  # what is damaged runs nowhere, and must not keep an intruder in
+    )
+    live = OperationToken.objects.for_user(user).live(now)
+    return len(change_operations(live, change=change))
+
+
+def _hold(token: OperationToken, at: dt.datetime) -> bool:
+    if HoldKind.USER in token.holds:
+        return False
+    token.holds = sorted([*token.holds, HoldKind.USER.value])
+    return True
