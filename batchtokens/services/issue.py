@@ -29,6 +29,7 @@ from batchtokens.models import (
 )
 from batchtokens.models.writing import change, insertion, write_together
 from batchtokens.services.draft_operation import LANGUAGE, Draft
+from batchtokens.services.record_consent import consent_record
 from batchtokens.services.signatures import keep_claims, keep_signature
 from batchtokens.services.status_places import Place, take_place
 from batchtokens_verifier.canonical import canonicalize, parameter_digest
@@ -102,7 +103,7 @@ def _store(
     if origin.keep_until is not None:
         row.sealed_token = seal(signed.token.encode(), context=f"issued:{row.public_id}")
         row.sealed_until = origin.keep_until
-    entry = _open_ledger(row, draft)
+    entry = _open_ledger(row, draft, claims=signed.token.split(".")[1])
     spent = []
     if consent is not None:
         consent.spent_at = at
@@ -197,13 +198,14 @@ def _consent_claim(row: OperationToken) -> dict[str, str]:
     }
 
 
-def _open_ledger(row: OperationToken, draft: Draft) -> LedgerEntry:
+def _open_ledger(row: OperationToken, draft: Draft, *, claims: str) -> LedgerEntry:
     kind, salt = draft.operation_type, bytes(row.salt)
     return chain_entry(
         row,
         EntryKind.ISSUED,
         at=row.issued_at,
         data={
+            "claims": salted_digest(salt, claims),
             "client": row.client_name,
             "consent": row.consent_mode,
             "details": salted_digest(salt, canonicalize(row.details).decode()),
@@ -225,5 +227,8 @@ def _consent_facts(row: OperationToken) -> dict[str, str]:
         return {}
     return {
         "consent_id": salted_digest(bytes(row.salt), row.consent.public_id),
+        "consent_record": salted_digest(
+            bytes(row.salt), canonicalize(consent_record(row.consent)).decode()
+        ),
         "mandate_digest": row.consent.mandate_digest,
     }
