@@ -74,6 +74,32 @@ def tree_hash(leaves: Sequence[bytes]) -> bytes:
     return root_hash(len(leaves), grow(leaves, 0, _no_node).__getitem__)
 
 
+class RightEdge:
+    """Hashes a tree leaf by leaf and remembers O(log n) nodes of it."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[tuple[int, bytes]] = []
+
+    def push(self, leaf: bytes) -> list[tuple[Place, bytes]]:
+        """Append a leaf hash; returns the inner nodes that it completes."""
+        self.size += 1
+        level, found, completed = 0, leaf, []
+        while self._peaks and self._peaks[-1][0] == level:
+            found = node_hash(self._peaks.pop()[1], found)
+            level += 1
+            completed.append(((level, (self.size >> level) - 1), found))
+        self._peaks.append((level, found))
+        return completed
+
+    def root(self) -> bytes:
+        """Return the root over what was appended so far."""
+        hashes = [found for _, found in self._peaks]
+        if not hashes:
+            return EMPTY_ROOT
+        return reduce(lambda right, left: node_hash(left, right), reversed(hashes))
+
+
 def _no_node(place: Place) -> bytes:
     raise LookupError(place)
 

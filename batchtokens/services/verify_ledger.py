@@ -1,54 +1,45 @@
 """Verify every token's chain, and that its row and redemptions are what it adds up to (I2, I15).
 
 Reads only, one page of tokens at a time; names the first bad entry of each bad chain. What looks
-wrong is read again under the row's lock, because a redemption may have come in between.
+wrong is read again under the row's lock, because a redemption may have come in between. The chains
+are folded by the code that verifies exports offline.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from django.db import transaction
 
+from accounts.tokens.backend import verify_token
+from accounts.tokens.keyring import current_key_ring
 from batchtokens.models import (
-    EntryKind,
     LedgerEntry,
     OperationToken,
     Redemption,
-    entry_hash,
+    RedemptionAttempt,
     instant,
     salted_digest,
 )
 from batchtokens_verifier.canonical import canonicalize, parameter_digest, parse_json
-from batchtokens_verifier.constraints import Amount, parse_instant
-from batchtokens_verifier.errors import ProblemError
+from batchtokens_verifier.constraints import parse_instant
+from batchtokens_verifier.errors import LedgerNotValid
+from batchtokens_verifier.jws import Purpose, decode_object, unverified_kid
+from batchtokens_verifier.ledger import AUTHORITY, UNREADABLE, Chain, SlotState, entry_hash
 
 PAGE = 500
-# What a text that is no entry makes Python raise.
-_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ProblemError)
-
-
-@dataclass(frozen=True)
-class SlotState:
-    """What the chain says of one slot. minor: minor units."""
-
-    status: str
-    attempt: int
-    minor: int
-    currency: str
-    counts_at: str
-
-
-Slots = dict[str, SlotState]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong: at which operation, at which entry (0: the row itself), what."""
+    """Something wrong: at which operation, at which entry (0: the row itself), what.
+
+    operation_id: "authority" for the authority's own chain, "tree" for the Merkle tree, whose seq
+    is a leaf's index.
+    """
 
     operation_id: str
     seq: int
@@ -62,6 +53,8 @@ def verify_ledger() -> Iterator[tuple[int, list[Finding]]]:
         suspects = [token for token, finding in _verify_page(page) if finding]
         yield len(page), [found for token in suspects if (found := _verify_locked(token))]
         last = page[-1].pk
+    if found := _verify_authority():
+        yield 0, [found]
 
 
 def _page(after: Any) -> Any:
@@ -76,14 +69,38 @@ def _verify_locked(token: OperationToken) -> Finding | None:
         return finding
 
 
+def _verify_authority() -> Finding | None:
+    own = LedgerEntry.objects.filter(operation_token=None).order_by("seq")
+    chain = Chain(AUTHORITY)
+    for number, entry in enumerate(own.iterator(PAGE), start=1):
+        if problem := _entry_problem(chain, entry, number, salt=b""):
+            return Finding(AUTHORITY, number, problem)
+    return None
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What is stored of one token beside its row."""
+
+    chain: list[LedgerEntry]
+    redemptions: list[Redemption]
+    attempts: list[RedemptionAttempt]
+
+
 def _verify_page(page: list[OperationToken]) -> list[tuple[OperationToken, Finding | None]]:
     keys = [token.pk for token in page]
     entries = LedgerEntry.objects.filter(operation_token__in=keys)
     redemptions = Redemption.objects.filter(operation_token__in=keys)
+    attempts = RedemptionAttempt.objects.filter(redemption__operation_token__in=keys)
     chains = _by_token(entries.order_by("operation_token_id", "seq"))
     slots = _by_token(redemptions.order_by("operation_token_id", "slot"))
+    owners = {r.pk: r.operation_token_id for group in slots.values() for r in group}
+    answered: dict[Any, list[RedemptionAttempt]] = {}
+    for attempt in attempts:
+        answered.setdefault(owners.get(attempt.redemption_id), []).append(attempt)
     return [
-        (token, _verify_token(token, chains.get(token.pk, []), slots.get(token.pk, [])))
+        (token, _verify_token(token, _Stored(*(each.get(token.pk, []) for each in parts))))
+        for parts in [(chains, slots, answered)]
         for token in page
     ]
 
@@ -92,84 +109,51 @@ def _by_token(rows: Any) -> dict[Any, list[Any]]:
     return {key: list(group) for key, group in groupby(rows, lambda row: row.operation_token_id)}
 
 
-def _verify_token(
-    token: OperationToken, chain: list[LedgerEntry], redemptions: list[Redemption]
-) -> Finding | None:
-    previous, slots = "", Slots()
-    for number, entry in enumerate(chain, start=1):
-        try:
-            problem = _entry_problem(token, entry, number, previous)
-            _fold(slots, json.loads(entry.entry))
-        except _UNREADABLE:
-            problem = "the entry cannot be read"
-        if problem:
+def _verify_token(token: OperationToken, stored: _Stored) -> Finding | None:
+    chain = Chain(token.token_hash)
+    for number, entry in enumerate(stored.chain, start=1):
+        if problem := _entry_problem(chain, entry, number, salt=bytes(token.salt)):
             return Finding(token.public_id, number, problem)
-        previous = entry.hash
     try:
-        problem = _row_problem(token, chain, slots, redemptions)
-    except _UNREADABLE:
+        problem = _row_problem(token, chain, stored)
+    except UNREADABLE:
         problem = "the row cannot be read"
     return Finding(token.public_id, 0, problem) if problem else None
 
 
-def _entry_problem(
-    token: OperationToken, entry: LedgerEntry, number: int, previous: str
-) -> str | None:
+def _entry_problem(chain: Chain, entry: LedgerEntry, number: int, *, salt: bytes) -> str | None:
+    """Fold one stored entry in; return what is wrong with it."""
     if entry.seq != number:
         return f"entry {number} is missing"
     if entry_hash(entry.entry) != entry.hash:
         return "the entry's hash is wrong"
-    body = parse_json(entry.entry)
-    if canonicalize(body).decode() != entry.entry:
-        return "the entry is not canonical"
-    if body["prev"] != previous:
-        return "the chain is broken"
-    columns = (token.token_hash, entry.seq, entry.kind, instant(entry.at))
-    if (body["token"], body["seq"], body["kind"], body["at"]) != columns:
-        return "the entry's columns differ from its text"
-    # An erased note stays provable, a changed one shows.
-    if entry.note and salted_digest(bytes(token.salt), entry.note) != body["data"]["note"]:
-        return "the note is not the one that was recorded"
+    try:
+        chain.add(entry.entry)
+        body = parse_json(entry.entry)
+        if (body["kind"], body["at"]) != (entry.kind, instant(entry.at)):
+            return "the entry's columns differ from its text"
+        # An erased note stays provable, a changed one shows.
+        if entry.note and salted_digest(salt, entry.note) != body["data"].get("note"):
+            return "the note is not the one that was recorded"
+    except LedgerNotValid as error:
+        return error.detail
+    except UNREADABLE:
+        return "the entry cannot be read"
     return None
 
 
-def _fold(slots: Slots, entry: Mapping[str, Any]) -> None:
-    """Apply one entry to what the chain says of each slot."""
-    kind, data = entry["kind"], entry["data"]
-    if kind == EntryKind.RESERVED:
-        amount = Amount.parse(data["amount"], "")
-        slots[data["slot"]] = SlotState(
-            kind, data["attempt"], amount.minor, amount.currency, data["counts_at"]
-        )
-    elif kind in (EntryKind.SETTLED, EntryKind.RELEASED):
-        slots[data["slot"]] = replace(slots[data["slot"]], status=kind)
-
-
-def _row_problem(
-    token: OperationToken, chain: list[LedgerEntry], slots: Slots, redemptions: list[Redemption]
-) -> str | None:
-    if not chain:
+def _row_problem(token: OperationToken, chain: Chain, stored: _Stored) -> str | None:
+    if not chain.seq:
         return "there is no entry"
-    head = chain[-1]
-    if (token.seq, token.head_hash) != (head.seq, head.hash):
+    if (token.seq, token.head_hash) != (chain.seq, chain.head):
         return "the row's head is not the chain's"
-    if json.loads(head.entry)["state"] != token.state():
+    if chain.state != token.state():
         return "the row's state differs from the chain's"
-    if problem := _signed_problem(token, _signed(chain)):
+    if problem := _signed_problem(token, chain.issued):
         return problem
-    if {r.slot: _as_folded(r) for r in redemptions} != slots:
+    if {r.slot: as_folded(r) for r in stored.redemptions} != chain.slots:
         return "the redemptions are not those of the chain"
-    return None
-
-
-def _signed(chain: list[LedgerEntry]) -> dict[str, Any]:
-    """Return what the first entry tells, with the key and bytes of the last signature."""
-    told: dict[str, Any] = json.loads(chain[0].entry)["data"]
-    for entry in chain:
-        if entry.kind == EntryKind.REISSUED:
-            data = json.loads(entry.entry)["data"]
-            told |= {"jws": data["jws"], "kid": data["kid"]}
-    return told
+    return _receipts_problem(chain, stored)
 
 
 def _signed_problem(token: OperationToken, issued: Mapping[str, Any]) -> str | None:
@@ -189,7 +173,8 @@ def _signed_problem(token: OperationToken, issued: Mapping[str, Any]) -> str | N
     return None
 
 
-def _as_folded(redemption: Redemption) -> SlotState:
+def as_folded(redemption: Redemption) -> SlotState:
+    """Return what the chain must say of a redemption's slot."""
     return SlotState(
         redemption.status,
         redemption.attempt,
@@ -197,3 +182,35 @@ def _as_folded(redemption: Redemption) -> SlotState:
         redemption.currency,
         instant(redemption.counts_at),
     )
+
+
+def _receipts_problem(chain: Chain, stored: _Stored) -> str | None:
+    """Each reservation has its answer, each answer a receipt of ours that names its entry."""
+    told = {
+        (a.redemption_id, a.attempt): _entry_of(a.receipt, a.redemption_id, a.attempt)
+        for a in stored.attempts
+    }
+    if told != chain.attempts:
+        return "the receipts are not those of the chain"
+    closings = {
+        r.pk: _entry_of(r.closing_receipt, r.pk, r.attempt)
+        for r in stored.redemptions
+        if r.closing_receipt
+    }
+    return None if closings == chain.closings else "a closing receipt is not that of the chain"
+
+
+def _entry_of(receipt: str, redemption_id: str, attempt: int) -> str:
+    """Return the hash of the entry that a receipt proves; "" where it is not one of ours.
+
+    A key that is no longer published, because it was compromised, proves nothing; its receipts
+    must still name their entries.
+    """
+    try:
+        claims = decode_object(receipt.split(".")[1])
+        if current_key_ring().has(unverified_kid(receipt) or ""):
+            claims = verify_token(receipt, purpose=Purpose.RECEIPT)
+        named = (claims["jti"], claims["attempt"]) == (redemption_id, attempt)
+        return str(claims["entry_hash"]) if named else ""
+    except UNREADABLE:
+        return ""

@@ -49,12 +49,12 @@ def all_sealed() -> bool:
 
 def check_heads() -> None:
     """Every head outside is one of the tree, and the database has all but what a kill left."""
+    stored = set(Checkpoint.objects.values_list("size", "root"))  # the sink first has what comes
     outside = [read_checkpoint(path).head for path in checkpoint_files()]
     assert len({head.size for head in outside}) == len(outside)
     assert [(head.size, stored_root(head.size)) for head in outside] == [
         (head.size, head.root) for head in outside
     ]
-    stored = set(Checkpoint.objects.values_list("size", "root"))
     assert stored <= {(head.size, head.root) for head in outside}
     indexes = LedgerLeaf.objects.order_by("index").values_list("index", flat=True)
     assert list(indexes) == list(range(tree_size()))

@@ -51,7 +51,8 @@ def test_an_untouched_ledger_is_in_order() -> None:
 def test_an_edited_entry_is_named(operation: OperationToken) -> None:
     entry = LedgerEntry.objects.get(operation_token=operation, seq=2)
     edited = entry.entry.replace("50.00", "51.00")
-    execute(f"UPDATE {LedgerEntry._meta.db_table} SET entry = %s WHERE seq = 2", edited)
+    table = LedgerEntry._meta.db_table
+    execute(f"UPDATE {table} SET entry = %s WHERE id = %s", edited, str(entry.pk))
     rows, summary = verify()
     assert rows == [{"id": operation.public_id, "seq": 2, "problem": "the entry's hash is wrong"}]
     assert summary == "1 of 1 ledgers are not as they should be."

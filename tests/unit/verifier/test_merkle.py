@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from batchtokens_verifier.errors import ProofNotValid
 from batchtokens_verifier.merkle import (
+    RightEdge,
     consistency_ranges,
     grow,
     inclusion_ranges,
@@ -131,6 +132,16 @@ def test_a_tree_grown_in_steps_is_the_same(data: st.DataObject, size: int) -> No
 
     assert root_hash(size, nodes.__getitem__) == mth(leaves)
     assert nodes == grow(leaves, 0, absent)
+
+
+@given(SIZES)
+def test_hashed_leaf_by_leaf_it_is_the_same(size: int) -> None:
+    leaves, edge = made(size), RightEdge()
+    completed = dict(node for leaf in leaves for node in edge.push(leaf))
+
+    assert edge.root() == mth(leaves)
+    inner = {place: node for place, node in grow(leaves, 0, absent).items() if place[0] > 0}
+    assert completed == inner
 
 
 @given(st.data(), st.integers(2, 40))

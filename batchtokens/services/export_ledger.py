@@ -1,0 +1,103 @@
+"""Export the ledger as NDJSON that verifies offline (batchtokens_verifier.exports).
+
+No personal value is in it: entries hold salted digests. Notes, which may, are left out unless
+asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, groupby
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+
+from accounts.tokens.keyring import current_key_ring
+from batchtokens.models import Checkpoint, LedgerEntry, OperationToken, Redemption
+from batchtokens.services.sink import newest_checkpoint
+from batchtokens.services.verify_ledger import as_folded
+
+PAGE = 2000
+
+
+def export_ledger(*, notes: bool = False) -> Iterator[str]:
+    """Yield the lines, of one instant even while others write."""
+    with _one_instant():
+        yield from map(_line, chain(_header(), _checkpoints(), _entries(notes=notes), _rows()))
+
+
+@contextmanager
+def _one_instant() -> Iterator[None]:
+    outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if outermost and connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+def _line(told: dict[str, Any]) -> str:
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+
+def _header() -> Iterator[dict[str, Any]]:
+    yield {
+        "is": "header",
+        "v": 1,
+        "issuer": settings.ISSUER_URL,
+        "entries": LedgerEntry.objects.count(),
+        "jwks": current_key_ring().jwks(),
+    }
+
+
+def _checkpoints() -> Iterator[dict[str, Any]]:
+    tokens = Checkpoint.objects.order_by("size").values_list("token", flat=True)
+    outside = newest_checkpoint()
+    known = False
+    for token in tokens.iterator(PAGE):
+        known = known or (outside is not None and token == outside.token)
+        yield {"is": "checkpoint", "token": token}
+    if outside is not None and not known:
+        yield {"is": "checkpoint", "token": outside.token}
+
+
+def _entries(*, notes: bool) -> Iterator[dict[str, Any]]:
+    found = LedgerEntry.objects.annotate(index=F("leaf__index"))
+    ordered = found.order_by(F("leaf__index").asc(nulls_last=True), "id")
+    for entry in ordered.iterator(PAGE):
+        told = {"is": "entry", "index": entry.index, "entry": entry.entry, "hash": entry.hash}
+        yield told | ({"note": entry.note} if notes and entry.note else {})
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+    last = None
+    tokens = OperationToken.objects.order_by("pk")
+    while page := list((tokens.filter(pk__gt=last) if last else tokens)[:PAGE]):
+        last = page[-1].pk
+        taken = Redemption.objects.filter(operation_token__in=page).order_by("operation_token_id")
+        slots = {
+            pk: list(those) for pk, those in groupby(taken, lambda row: row.operation_token_id)
+        }
+        for token in page:
+            yield _row(token, slots.get(token.pk, []))
+
+
+def _row(token: OperationToken, redemptions: list[Redemption]) -> dict[str, Any]:
+    folded = {each.slot: as_folded(each) for each in redemptions}
+    return {
+        "is": "row",
+        "id": token.public_id,
+        "token": token.token_hash,
+        "seq": token.seq,
+        "head": token.head_hash,
+        "state": token.state(),
+        "jws": token.jws_digest,
+        "slots": {
+            name: [slot.status, slot.attempt, slot.minor, slot.currency, slot.counts_at]
+            for name, slot in folded.items()
+        },
+    }
