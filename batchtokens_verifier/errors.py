@@ -110,6 +110,27 @@ class LedgerNotValid(VerificationError):
     title = "The ledger is not valid."
 
 
+class TokenMissing(VerificationError):
+    """No bearer token came."""
+
+    code = "not_authenticated"
+    status = 401
+    title = "Unauthorized"
+    oauth_error = "invalid_client"
+
+
+class ScopeMissing(VerificationError):
+    """The token is good, but not for this (RFC 6750 §3.1)."""
+
+    code = "insufficient_scope"
+    title = "The credential lacks a scope."
+
+    def __init__(self, scope: str) -> None:
+        """Keep the scopes that are needed."""
+        super().__init__(f"This needs the scope {scope}.")
+        self.scope = scope
+
+
 class OperationTokenNotValid(TokenNotValid):
     """Wrong signature, issuer, audience, bytes, or unknown: one answer (DESIGN §5.6)."""
 
@@ -118,12 +139,35 @@ class OperationTokenNotValid(TokenNotValid):
     title = "The operation token is not valid."
 
 
+class EvidenceNotValid(VerificationError):
+    """An evidence pack does not prove what it says; the pointer says where."""
+
+    code = "evidence_not_valid"
+    title = "The evidence is not valid."
+
+
 class DeliveryNotValid(VerificationError):
     """A delivery is not signed by the authority, or not for this executor."""
 
     code = "delivery_not_valid"
     status = 401
     title = "The delivery is not valid."
+
+
+class LengthRequired(VerificationError):
+    """A delivery says how long it is."""
+
+    code = "length_required"
+    status = 411
+    title = "A Content-Length is needed."
+
+
+class BodyTooLarge(VerificationError):
+    """More was sent than a delivery can have."""
+
+    code = "body_too_large"
+    status = 413
+    title = "The body is too large."
 
 
 class OperationMismatch(VerificationError):
