@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -32,6 +33,15 @@ Delete = Callable[[int], int]
 """Deletes at most so many rows and returns how many."""
 
 
+class DeleteAt(Protocol):
+    """Does the same, of what is over at an instant."""
+
+    def __call__(self, limit: int, *, now: datetime) -> int: ...
+
+
+NOTHING_ELSE: Mapping[str, DeleteAt] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Purged:
     """How many rows of each kind are gone, and whether nothing more is over."""
@@ -41,14 +51,22 @@ class Purged:
 
 
 def purge_expired(
-    *, batch: int = 1000, max_seconds: float = 60.0, now: datetime | None = None
+    *,
+    batch: int = 1000,
+    max_seconds: float = 60.0,
+    now: datetime | None = None,
+    also: Mapping[str, DeleteAt] = NOTHING_ELSE,
 ) -> Purged:
     """Delete in turn a batch of each kind, until nothing is left or the time is up.
 
-    A batch is a transaction of its own, so no lock is held for long.
+    A batch is a transaction of its own, so no lock is held for long. also: what another app
+    deletes, by its kind.
     """
     give_up = time.monotonic() + max_seconds
-    left = deletions(now or timezone.now())
+    now = now or timezone.now()
+    left = deletions(now)
+    for kind, delete_at in also.items():
+        left[kind] = partial(delete_at, now=now)
     counts = dict.fromkeys(left, 0)
     while left:
         for kind, delete in list(left.items()):

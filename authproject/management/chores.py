@@ -7,8 +7,8 @@ from collections.abc import Callable
 from django.db import Error as DatabaseFault
 from django.db import connection
 
-from accounts.services.purge_expired import purge_expired
 from accounts.services.warn_expiring_keys import warn_expiring_keys
+from authproject.management.purging import purge_everything
 from batchtokens.services.report_missed import report_missed
 
 FIRST_AFTER = 60.0  # seconds: a worker that has just begun has other things to do
@@ -50,7 +50,7 @@ class Chores:
             connection.close()  # a thread has its own, and this one waits for an hour
 
     def _purge(self) -> None:
-        while not self._stopping.is_set() and not purge_expired(max_seconds=AT_A_TIME).finished:
+        while not self._stopping.is_set() and not purge_everything(max_seconds=AT_A_TIME).finished:
             pass
 
     def _warn(self) -> None:

@@ -25,7 +25,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from accounts.errors import AuthenticationTooOld
-from accounts.models import Acr, ServiceClient, User
+from accounts.models import FIRST_PARTY, Acr, ServiceClient, User
 from accounts.tokens.access import Grant
 from batchtokens.errors import (
     MandateLimitReached,
@@ -53,6 +53,7 @@ class Allowance:
     earlier: OperationToken | None
     status_list_id: uuid.UUID | None = None
     consent: Consent | None = None
+    client_id: str = FIRST_PARTY
 
     @property
     def agreed_at(self) -> dt.datetime | None:
@@ -65,7 +66,7 @@ class Allowance:
         Raises MandateLimitReached if it would pass a cap of its type.
         """
         if self.consent is not None:
-            check_consented(draft, self.consent, user=self.user)
+            check_consented(draft, self.consent, sub=self.user.public_id, client_id=self.client_id)
         self._check_caps(draft)
 
     def _check_caps(self, draft: Draft) -> None:
@@ -111,7 +112,8 @@ def allow_operation(
     if earlier is None:  # an answer of before has spent its consent
         check_spendable(consent, operation_type=kind, trigger=trigger, at=at)
     counted = (kind.live_mandates, kind.live_total)
-    return Allowance(user, kind, at, *counted, earlier, kind.open_list, consent)
+    client_id = trigger.client_id if trigger else FIRST_PARTY
+    return Allowance(user, kind, at, *counted, earlier, kind.open_list, consent, client_id)
 
 
 def _lock(grant: Grant, consent_id: str | None) -> tuple[User, Consent | None]:

@@ -10,7 +10,7 @@ import uuid
 
 from accounts.errors import UnknownId
 from accounts.ids import parse_public_id
-from accounts.models import ServiceClient, User
+from accounts.models import ServiceClient
 from batchtokens.errors import (
     ConsentMismatch,
     ConsentModeNotSupported,
@@ -68,9 +68,9 @@ def check_spendable(
         raise ConsentMismatch("The operation type has changed since.", pointer=POINTER)
 
 
-def check_consented(draft: Draft, consent: Consent, *, user: User) -> None:
+def check_consented(draft: Draft, consent: Consent, *, sub: str, client_id: str) -> None:
     """Raise ConsentMismatch unless the draft is what was shown, to the last member and word."""
-    wanted = draft.mandate_digest(sub=user.public_id, client_id=consent.client_name)
+    wanted = draft.mandate_digest(sub=sub, client_id=client_id)
     # The sentence, too: a version that had not issued yet may have been corrected in between.
     if wanted != consent.mandate_digest or draft.summary != consent.summary:
         raise ConsentMismatch(pointer=POINTER)

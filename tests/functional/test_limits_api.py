@@ -16,7 +16,7 @@ from tests.rest import OPERATIONS, Caller, code_of, person, pointers_of
 
 pytestmark = pytest.mark.django_db
 
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "max_individual_amount": {"amount": "60.00", "currency": "USD"},
     "max_total": {"amount": "500.00", "currency": "USD"},
     "max_occurrences": 5,

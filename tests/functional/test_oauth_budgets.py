@@ -51,7 +51,7 @@ def test_exchanges_in_five_statements(world: mandates.Savings) -> None:
 
 def test_exchanges_a_consent_in_five_statements(world: mandates.Savings) -> None:
     OperationType.objects.update(consent="exact")
-    limits = {"valid_to": mandates.in_days(30)}
+    limits: dict[str, Any] = {"valid_to": mandates.in_days(30)}
     consent = mandates.consent(world, **limits)
     request = mandates.exchange_request(world, consent_id=consent.public_id, **limits)
 

@@ -1,11 +1,11 @@
-"""Delete what is over: challenges, links, counters, sent e-mails, old sessions."""
+"""Delete what is over: challenges, links, counters, sent e-mails, old sessions, unused consents."""
 
 from typing import Any
 
 from django.core.management import CommandParser
 
 from accounts.management.base import ProductCommand, UsageError
-from accounts.services.purge_expired import purge_expired
+from authproject.management.purging import purge_everything
 
 MOST_A_BATCH = 100_000
 
@@ -27,7 +27,7 @@ class Command(ProductCommand):
             raise UsageError(f"--batch must be between 1 and {MOST_A_BATCH}.")
         if not 0 < max_seconds < float("inf"):
             raise UsageError("--max-seconds must be more than 0.")
-        purged = purge_expired(batch=batch, max_seconds=max_seconds)
+        purged = purge_everything(batch=batch, max_seconds=max_seconds)
         self.emit([{"id": kind, "deleted": count} for kind, count in purged.counts.items()])
         if not purged.finished:
             self.say("The time is up; the next run goes on.")

@@ -50,7 +50,7 @@ def world() -> mandates.Savings:
 
 def test_a_consent_buys_one_token(world: mandates.Savings) -> None:
     for bought in range(1, ROUNDS + 1):
-        limits = {"valid_to": mandates.in_days(30)}
+        limits: dict[str, Any] = {"valid_to": mandates.in_days(30)}
         consent = mandates.consent(world, **limits)
         asked = [
             mandates.exchange_request(world, consent_id=consent.public_id, **limits)
@@ -88,7 +88,7 @@ def test_the_built_in_trigger_spends_it_once(world: mandates.Savings) -> None:
 def test_caps_hold(cap: dict[str, Any]) -> None:
     ensure_signing_keys()
     world = mandates.exact(**cap)
-    limits = {
+    limits: dict[str, Any] = {
         "valid_to": mandates.in_days(30),
         "max_total": {"amount": "600.00", "currency": "USD"},
     }

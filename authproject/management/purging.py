@@ -1,0 +1,9 @@
+"""Delete what is over in every app: the command's and the worker's one list."""
+
+from accounts.services.purge_expired import Purged, purge_expired
+from batchtokens.services.purge_consents import purge_consents
+
+
+def purge_everything(*, batch: int = 1000, max_seconds: float = 60.0) -> Purged:
+    """Delete in turn a batch of each kind, until nothing is left or the time is up."""
+    return purge_expired(batch=batch, max_seconds=max_seconds, also={"consents": purge_consents})
