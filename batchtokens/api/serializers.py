@@ -89,6 +89,7 @@ class OperationOutput(serializers.Serializer[OperationToken]):
     valid_from = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(source="valid_to")
     next_run_at = serializers.DateTimeField(allow_null=True)
+    cancellation = serializers.CharField(allow_null=True)
 
     @extend_schema_field(serializers.ChoiceField(choices=Status.choices))
     def get_status(self, row: Any) -> str:

@@ -74,7 +74,8 @@ class OperationTokenQuerySet(models.QuerySet["OperationToken"]):
 class OperationToken(IdentifiedModel):
     """One mandate.
 
-    From `holds` on its columns are the fold of its ledger; the others never change.
+    From `holds` on its columns are the fold of its ledger (the confirmation of a cancel is signed
+    from it); the others never change.
     """
 
     public_prefix = "op"
@@ -140,6 +141,10 @@ class OperationToken(IdentifiedModel):
 
     holds = models.JSONField(default=list, help_text="The kinds that hold it now, sorted.")
     cancelled_at = models.DateTimeField(null=True)
+    # Null where there is none: SQLite adds such a column without writing the table anew.
+    cancellation = models.TextField(  # noqa: DJ001 - see above
+        null=True, help_text="The signed confirmation that it was cancelled."
+    )
     disowned_at = models.DateTimeField(null=True, help_text="Its signature counts no more.")
     taken_count = models.PositiveIntegerField(default=0)
     taken_minor = models.PositiveBigIntegerField(default=0)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from django.db import transaction
 
 from batchtokens.models import EntryKind, HoldKind, OperationToken, QueuedRun, RunState
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
+from batchtokens.services.cancellations import confirm_cancellations
 from batchtokens.services.change_operations import Change, change_operations_in_batches
 from batchtokens.services.hold import can_change, lock_live, record
 from batchtokens_verifier.errors import OperationRevoked
@@ -31,7 +32,7 @@ def cancel_operation(
         locked = lock_live(operation_id, now)
         locked.token.cancelled_at = locked.at
         token = record(locked, EntryKind.CANCELLED, by=by, actor=actor, reason=reason)
-        set_runs_aside([token], locked.at)
+        _conclude([token], locked.at, by)
         return token
 
 
@@ -60,14 +61,16 @@ def cancel_operations(
         apply=cancel,
         actor=actor,
         reason=reason,
-        also=set_runs_aside,
+        also=lambda changed, at: _conclude(changed, at, by),
         leave_broken=True,
     )
-    for changed in change_operations_in_batches(among, change=change, now=now):
+    with_client = among.select_related("client")
+    for changed in change_operations_in_batches(with_client, change=change, now=now):
         yield len(changed)
 
 
-def set_runs_aside(tokens: Iterable[OperationToken], at: dt.datetime) -> None:
-    """Let no worker take what waits; a leased run is refused when it is redeemed."""
+def _conclude(tokens: list[OperationToken], at: dt.datetime, by: HoldKind) -> None:
+    confirm_cancellations(tokens, by.value)
+    # A leased run is in a worker's hands: its delivery will be refused at redemption.
     waiting = QueuedRun.objects.filter(operation_token__in=tokens, state=RunState.PENDING)
     waiting.update(state=RunState.DEAD, code=OperationRevoked.code, finished_at=at)
