@@ -5,12 +5,15 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from accounts.models import Acr
 from accounts.scopes import SCOPES
 from accounts.tokens.client_keys import ASSERTION_ALGORITHMS
 from accounts.tokens.keyring import JWKS_MAX_AGE, current_key_ring
 from authproject.oauth.clients import METHODS
 from authproject.oauth.token import GRANTS
+from batchtokens.services.operation_types import operation_type_names
 
+SIGNING_ALGORITHM = "ES256"
 # A successor key is published for longer than this before it signs.
 CACHED = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE}"}
 
@@ -27,11 +30,18 @@ def authorization_server(request: HttpRequest) -> JsonResponse:
         "grant_types_supported": list(GRANTS),
         # Required by RFC 8414 section 2; nothing here redirects a browser.
         "response_types_supported": [],
+        # Not the meta-scopes: each stands at its operation type, which tells who may ask for it.
         "scopes_supported": list(SCOPES),
         "token_endpoint_auth_methods_supported": ["none", *METHODS],
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": list(METHODS),
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        "introspection_signing_alg_values_supported": [SIGNING_ALGORITHM],  # RFC 9701 section 7
+        "revocation_endpoint": _address("oauth-revoke"),
+        "revocation_endpoint_auth_methods_supported": ["none", *METHODS],
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        "authorization_details_types_supported": operation_type_names(),  # RFC 9396 section 10
+        "acr_values_supported": list(Acr),  # RFC 9470 section 7
     }
     return JsonResponse(document, headers=CACHED)
 

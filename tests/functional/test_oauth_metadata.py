@@ -10,7 +10,9 @@ from django.test import Client
 from accounts.models import SigningKey
 from accounts.services.rotate_signing_keys import ensure_signing_keys, rotate_signing_keys
 from accounts.tokens.keyring import forget_key_ring
+from batchtokens.models import OperationType
 from batchtokens_verifier.jws import KeySet, Purpose
+from tests import mandates
 from tests.oauth import TOKEN_URL
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +38,12 @@ def test_describes_the_server(client: Client, settings: Any) -> None:
     methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
     assert document["introspection_endpoint_auth_methods_supported"] == methods
     assert document["token_endpoint_auth_methods_supported"] == ["none", *methods]
-    for endpoint in ("token", "introspection"):  # RFC 8414: required beside private_key_jwt
+    assert document["revocation_endpoint_auth_methods_supported"] == ["none", *methods]
+    for endpoint in (
+        "token",
+        "introspection",
+        "revocation",
+    ):  # RFC 8414: required beside private_key_jwt
         algorithms = document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
         assert algorithms == ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"]
 
@@ -45,10 +52,35 @@ def test_names_addresses_that_exist(client: Client, settings: Any) -> None:
     document = client.get(METADATA).json()
 
     endpoints = {name for name in document if name.endswith(("_endpoint", "_uri"))}
-    assert endpoints == {"token_endpoint", "introspection_endpoint", "jwks_uri"}
+    assert endpoints == {
+        "token_endpoint",
+        "introspection_endpoint",
+        "revocation_endpoint",
+        "jwks_uri",
+    }
     for name in endpoints:
         path = document[name].removeprefix(settings.ISSUER_URL)
         assert client.get(path).status_code in {200, 405}
+
+
+@pytest.mark.spec("RFC 9396", "10")
+def test_names_the_operation_types_that_can_be_asked_for(client: Client) -> None:
+    assert client.get(METADATA).json()["authorization_details_types_supported"] == []
+    mandates.savings()
+    assert client.get(METADATA).json()["authorization_details_types_supported"] == [
+        "savings.deposit"
+    ]
+    OperationType.objects.update(is_active=False)
+    assert client.get(METADATA).json()["authorization_details_types_supported"] == []
+
+
+def test_names_what_signs_and_how_surely_people_sign_in(client: Client) -> None:
+    ensure_signing_keys()
+    document = client.get(METADATA).json()
+    algorithms = {key["alg"] for key in client.get(JWKS).json()["keys"]}
+    assert document["introspection_signing_alg_values_supported"] == sorted(algorithms)
+    assert document["acr_values_supported"] == ["aal1", "aal2"]
+    assert mandates.META_SCOPE not in document["scopes_supported"]
 
 
 @pytest.mark.spec("RFC 7517", "5")
