@@ -24,7 +24,11 @@ from accounts.services.seed_users import (
 from batchtokens.services.create_operation_type import create_operation_type
 
 PEOPLE = 25
-DEFINITION = settings.BASE_DIR / "examples" / "savings" / "savings.deposit.json"
+# One whose meta-scope is enough, and one that the person confirms word by word.
+DEFINITIONS = [
+    settings.BASE_DIR / "examples" / "savings" / f"{name}.json"
+    for name in ("savings.deposit", "savings.standing_order")
+]
 # The first key of a client, and the one that each later run puts in its place.
 KEY_NAMES = ("first", "quickstart")
 
@@ -55,7 +59,7 @@ def trigger_audience(example_url: str) -> str:
 
 
 def ensure_example(example_url: str) -> Example:
-    """Register the three clients and the operation type, and give the clients new secrets."""
+    """Register the three clients and the operation types, and give the clients new secrets."""
     gateway = ensure_client("savings-gateway", scopes=[INTROSPECT])
     trigger = ensure_client(
         "savings-trigger", scopes=[TOKEN_EXCHANGE], audience=trigger_audience(example_url)
@@ -66,7 +70,8 @@ def ensure_example(example_url: str) -> Example:
         audience=f"{example_url}/",
         delivery_url=f"{example_url}/executor/deliveries",
     )
-    create_operation_type(definition=json.loads(DEFINITION.read_bytes()))
+    for definition in DEFINITIONS:
+        create_operation_type(definition=json.loads(definition.read_bytes()))
     client = ServiceClient.objects.get(client_id=executor.client_id)
     return Example(example_url, gateway, trigger, executor, client.delivery_secret())
 

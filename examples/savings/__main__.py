@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from batchtokens_verifier.policy import ExecutorPolicy
 from batchtokens_verifier.transport import check_url
 from examples.savings.bank import Bank
 from examples.savings.executor import Executor
-from examples.savings.gateway import Gateway
+from examples.savings.gateway import STANDING_ORDERS, Gateway
 from examples.savings.server import bind
-from examples.savings.trigger import OPERATION_TYPE, Trigger
+from examples.savings.trigger import OPERATION_TYPE, STANDING_ORDER, Trigger
 from examples.savings.web import Application, Response
 
 SWEEP_INTERVAL = 15.0  # seconds between two looks for transfers that are not settled yet
@@ -101,7 +101,7 @@ def build_executor(config: Config, http: httpx.Client, bank: Bank) -> Executor:
         policy=ExecutorPolicy(
             issuer=config.issuer,
             audience=config.executor_audience,
-            operation_types=frozenset({OPERATION_TYPE}),
+            operation_types=frozenset({OPERATION_TYPE, STANDING_ORDER}),
             allow_secondly=config.allow_secondly,
         ),
         bank=bank,
@@ -126,9 +126,18 @@ def build_application(
         credentials=config.trigger,
         executor_audience=config.executor_audience,
     )
+    # The same two for what the person confirms each time, word by word.
+    standing_orders = replace(
+        gateway,
+        trigger_url=f"{config.public_url}/trigger/standing-orders",
+        meta_scope=STANDING_ORDERS,
+    )
+    exact_trigger = replace(trigger, operation_type=STANDING_ORDER)
     routes = {
         ("POST", "/gateway/savings"): gateway.post_savings,
         ("POST", "/trigger/savings"): trigger.post_savings,
+        ("POST", "/gateway/standing-orders"): standing_orders.post_savings,
+        ("POST", "/trigger/standing-orders"): exact_trigger.post_savings,
         ("POST", "/executor/deliveries"): executor.post_delivery,
         ("GET", "/executor/transfers"): lambda _: get_transfers(bank),
         ("GET", "/executor/balances"): lambda _: get_balances(bank),

@@ -20,13 +20,17 @@ from examples.savings.web import (
 )
 
 META_SCOPE = "trigger_continuous_savings"
+STANDING_ORDERS = "trigger_standing_orders"
 
 
 class InsufficientScope(WebError):
     code = "insufficient_scope"
     status = HTTPStatus.FORBIDDEN
-    title = f"The token lacks the scope {META_SCOPE}."
-    challenge = f'Bearer error="insufficient_scope", scope="{META_SCOPE}"'
+    title = "The token lacks a scope."
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"The token lacks the scope {scope}.")
+        self.challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Gateway:
     credentials: tuple[str, str]  # client_id and client_secret of the gateway
     trigger_url: str
     trigger_audience: str
+    meta_scope: str = META_SCOPE
 
     def post_savings(self, request: Request) -> Response:
         """Check the bearer token; pass that very token and body on, and the answer back."""
@@ -58,5 +63,5 @@ class Gateway:
         # could otherwise start savings in the person's name.
         if claims.get("active") is not True or claims.get("aud") != self.trigger_audience:
             raise InvalidToken
-        if META_SCOPE not in str(claims.get("scope", "")).split():
-            raise InsufficientScope
+        if self.meta_scope not in str(claims.get("scope", "")).split():
+            raise InsufficientScope(self.meta_scope)

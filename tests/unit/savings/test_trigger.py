@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from examples.savings.trigger import Trigger
+from examples.savings.trigger import OPERATION_TYPE, STANDING_ORDER, Trigger
 from examples.savings.web import Application
 from tests.unit.savings.authority import AUDIENCE, OPERATION
 from tests.unit.savings.wsgi import BEARER, Answer, call
@@ -57,12 +57,18 @@ def authority() -> Authority:
     return Authority()
 
 
-def post(authority: Authority, order: Any = ORDER, headers: Mapping[str, str] = BEARER) -> Answer:
+def post(
+    authority: Authority,
+    order: Any = ORDER,
+    headers: Mapping[str, str] = BEARER,
+    kind: str = OPERATION_TYPE,
+) -> Answer:
     trigger = Trigger(
         http=httpx.Client(transport=httpx.MockTransport(authority)),
         authority_url="https://id.example",
         credentials=("trigger", "triggers-secret"),
         executor_audience=AUDIENCE,
+        operation_type=kind,
     )
     routes = {("POST", "/trigger/savings"): trigger.post_savings}
     application = Application(routes, transient=(httpx.TransportError,))
@@ -102,6 +108,30 @@ def test_constraints_cannot_replace_what_the_trigger_sets(authority: Authority) 
     detail = authority.details()
     assert (detail["type"], detail["locations"]) == ("savings.deposit", [AUDIENCE])
     assert detail["operation"] == OPERATION
+
+
+def test_passes_the_consent_on(authority: Authority) -> None:
+    post(authority, ORDER | {"consent_id": "cns_1"})
+    assert authority.form()["consent_id"] == "cns_1"
+    assert "consent_id" not in authority.details()
+
+
+def test_names_no_consent_where_there_is_none(authority: Authority) -> None:
+    post(authority)
+    assert "consent_id" not in authority.form()
+
+
+def test_another_consent_has_another_key(authority: Authority) -> None:
+    post(authority, ORDER | {"consent_id": "cns_1"})
+    post(authority, ORDER | {"consent_id": "cns_2"})
+    first, _, second, _ = (request.headers["Idempotency-Key"] for request in authority.requests)
+    assert first != second
+
+
+def test_asks_for_the_type_that_it_is_for(authority: Authority) -> None:
+    post(authority, kind=STANDING_ORDER)
+    assert authority.form()["scope"] == authority.details()["type"] == STANDING_ORDER
+    assert authority.details()["actions"] == [STANDING_ORDER]
 
 
 def test_queues_the_operation_token_with_its_operation(authority: Authority) -> None:
@@ -159,6 +189,7 @@ def test_keeps_its_own_troubles_with_the_authority_to_itself(
         ({"operation": [], "constraints": {}}, "/operation"),
         ({"operation": {}}, "/constraints"),
         ({"operation": {}, "constraints": "P1Y"}, "/constraints"),
+        (ORDER | {"consent_id": 7}, "/consent_id"),
     ],
 )
 def test_points_at_the_member_that_is_wrong(
