@@ -188,11 +188,29 @@ class LedgerBroken(BatchtokensError):
     oauth_error = "temporarily_unavailable"
 
 
+class EvidenceNotReady(BatchtokensError):
+    code = "evidence_not_ready"
+    status = 409
+    title = "The operation's evidence is not complete yet."
+
+
 class LedgerBehind(BatchtokensError):
     code = "ledger_behind"
     status = 503
     title = "The ledger is older than its last checkpoint outside; operators must reconcile it."
     oauth_error = "temporarily_unavailable"
+
+
+class NothingToReconcile(BatchtokensError):
+    code = "nothing_to_reconcile"
+    status = 409
+    title = "The ledger holds the last checkpoint outside: nothing is lost."
+
+
+class NotSealedYet(BatchtokensError):
+    code = "not_sealed_yet"
+    status = 409
+    title = "The entry is not in a signed tree yet; ask again in a second."
 
 
 class AuthorityBusy(BatchtokensError):

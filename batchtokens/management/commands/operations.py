@@ -7,6 +7,7 @@ from django.core.management import CommandParser
 
 from accounts.management.base import ProductCommand, add_shared_options
 from batchtokens.management.operations.cancel import CancelOperation
+from batchtokens.management.operations.evidence import EvidencePack
 from batchtokens.management.operations.hold import HoldOperation
 from batchtokens.management.operations.list import ListOperations
 from batchtokens.management.operations.missed import ListMissed
@@ -17,6 +18,7 @@ from batchtokens.management.operations.run_due import RunDue
 from batchtokens.management.operations.show import ShowOperation
 from batchtokens.management.operations.verb import Verb
 from batchtokens.management.operations.verify import VerifyToken
+from batchtokens.management.operations.verify_evidence import VerifyEvidence
 
 VERBS: tuple[Verb, ...] = (
     ListOperations(),
@@ -28,6 +30,8 @@ VERBS: tuple[Verb, ...] = (
     RunDue(),
     ListMissed(),
     ReconcileDay(),
+    EvidencePack(),
+    VerifyEvidence(),
     ReissueOperations(),
 )
 

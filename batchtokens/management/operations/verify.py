@@ -66,7 +66,7 @@ class VerifyToken(Verb):
         given = _given(_read(options["file"]))
         if options["operation"] is not None:
             given = Given(given.token, _object(_read(str(options["operation"])), "--operation"))
-        keys = _keys(options["keys"])
+        keys = jwks_of(options["keys"])
         try:
             verdict = _judge(given, keys, options, options["at"] or timezone.now())
         except VerificationError as refusal:
@@ -148,7 +148,8 @@ def _object(content: bytes, what: str) -> dict[str, Any]:
     return value
 
 
-def _keys(path: Path) -> KeySet:
+def jwks_of(path: Path) -> KeySet:
+    """Return the keys of a JWKS file. Raises UsageError."""
     try:
         return KeySet.from_jwks(_object(_read(str(path)), "--keys"))
     except InvalidKeySet as error:
