@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 import batchtokens_verifier
 from tests.unit.verifier.authority import PretendAuthority
 from tests.unit.verifier.minting import OPERATION, detail, mint, operation_claims
+from tests.unit.verifier.status_lists import URI, status_token
 from tests.unit.verifier.vectors import load
 
 README = Path(batchtokens_verifier.__file__).with_name("README.md")
@@ -33,32 +35,47 @@ ANSWER = {
 }
 
 
+class Authority(PretendAuthority):
+    """Answers each address as the authority would; the redemption answers are its replies."""
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/.well-known/jwks.json":
+            return httpx.Response(200, json=load("tokens")["jwks"])
+        if str(request.url) == URI:
+            now = int(time.time())
+            return httpx.Response(200, text=status_token(iat=now, exp=now + 3600))
+        return super().__call__(request)
+
+
 @pytest.fixture
 def authority() -> PretendAuthority:
-    return PretendAuthority(
-        httpx.Response(200, json=load("tokens")["jwks"]),
-        httpx.Response(201, json=ANSWER),
-        httpx.Response(200, json={}),
-    )
+    return Authority(httpx.Response(201, json=ANSWER), httpx.Response(200, json={}))
 
 
 @pytest.fixture
 def sample(authority: PretendAuthority, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    http = authority.http
-    monkeypatch.setattr(httpx, "Client", lambda: http)
+    class Pretended(httpx.Client):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**{"transport": httpx.MockTransport(authority)} | options)
+
+    monkeypatch.setattr(httpx, "Client", Pretended)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile("\n".join(blocks), README.name, "exec"), names)
     return names
 
 
-def delivery(secret: str) -> tuple[dict[str, str], bytes]:
+STATUS = {"status_list": {"uri": URI, "idx": 5}}
+
+
+def delivery(secret: str, *, status: Any = STATUS) -> tuple[dict[str, str], bytes]:
     start = datetime.now(UTC).replace(microsecond=0)
     times = {"valid_from": start, "valid_to": start + timedelta(days=365)}
     written = {name: f"{time:%Y-%m-%dT%H:%M:%SZ}" for name, time in times.items()}
     seconds = {"iat": times["valid_from"], "nbf": times["valid_from"], "exp": times["valid_to"]}
     claims = operation_claims(
         **{name: int(moment.timestamp()) for name, moment in seconds.items()},
+        status=status,
         authorization_details=[detail(**written, schedule="FREQ=WEEKLY;COUNT=12")],
     )
     members = {"operation": OPERATION, "occurrence": "o0", "attempt": 1}
@@ -74,11 +91,15 @@ def delivery(secret: str) -> tuple[dict[str, str], bytes]:
 def test_sample_moves_money_once_and_settles(
     authority: PretendAuthority, sample: dict[str, Any]
 ) -> None:
-    database = sqlite3.connect(":memory:")
-    database.execute("CREATE TABLE transfers (redemption_id PRIMARY KEY, account, minor)")
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE transfers (account, minor)")
+        database.execute(sample["effects"].schema)
+        for _ in range(2):  # the second delivery finds the effect done
+            authority.replies = [httpx.Response(201, json=ANSWER), httpx.Response(200, json={})]
+            sample["take_delivery"](*delivery(sample["DELIVERY_SECRET"]), database)
+        moved = database.execute("SELECT * FROM transfers").fetchall()
 
-    sample["take_delivery"](*delivery(sample["DELIVERY_SECRET"]), database)
-
-    assert database.execute("SELECT * FROM transfers").fetchall() == [("rdm_a", "sav-7781", 5000)]
-    asked = [request.url.path for request in authority.requests[1:]]
-    assert asked == ["/api/v1/redemptions", "/api/v1/redemptions/rdm_a/settle"]
+    assert moved == [("sav-7781", 5000)]
+    asked = [request.url.path for request in authority.requests]
+    assert asked == ["/api/v1/redemptions", "/api/v1/redemptions/rdm_a/settle"] * 2
+    assert authority.sent() == {"attempt": 1, "reference": "transfer-1"}
