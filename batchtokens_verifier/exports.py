@@ -122,6 +122,8 @@ class _Reader:
 
     def _read_row(self, told: Mapping[str, Any]) -> None:
         name = told["token"]
+        if name in self._rows:
+            self._find(name, 0, "the row is there twice")
         self._rows.add(name)
         chain = self._chains.get(name, Chain(name))
         if name in self._broken:

@@ -20,7 +20,7 @@ MAX_ENTRY_BYTES = 1_048_576
 # What a text that is no entry makes Python raise.
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ProblemError)
 _MEMBERS = frozenset({"v", "kind", "token", "seq", "at", "data", "state", "prev"})
-_NEW = {"cancelled": False, "count": 0, "holds": [], "settled": 0, "sum": 0}
+_NEW: dict[str, Any] = {"cancelled": False, "count": 0, "holds": [], "settled": 0, "sum": 0}
 
 
 @dataclass(frozen=True, slots=True)

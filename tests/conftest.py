@@ -11,6 +11,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 
 from accounts.tokens.keyring import forget_key_ring
+from batchtokens.services.check_ledger_head import forget_sink
 from tests import browsers
 from tests.guards import as_insider
 
@@ -47,8 +48,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _nothing_remembered() -> Iterator[None]:
     """Forget what a former test left in this process."""
     forget_key_ring()
+    forget_sink()
     yield
     forget_key_ring()
+    forget_sink()
 
 
 @pytest.fixture(autouse=True)

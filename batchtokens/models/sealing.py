@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Max, Q
 
 from batchtokens.models.tree import LedgerLeaf, LedgerNode
 from batchtokens_verifier.canonical import b64url, b64url_decode
+from batchtokens_verifier.checkpoints import TreeHead
 from batchtokens_verifier.merkle import (
     Place,
     Range,
@@ -27,6 +28,7 @@ from batchtokens_verifier.merkle import (
 # Seconds between two steps of the mark, so that a number drawn just before a transaction became
 # visible as one (it has an id of its own only once it writes) is not passed.
 STEP = 10.0
+BATCH = 10_000  # entries that one transaction places
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,24 @@ def append_leaves(entries: Sequence[tuple[int, str]]) -> None:
     )
 
 
+def place_all(*, after: int = 0, before: Callable[[], None] = lambda: None) -> int:
+    """Give a leaf to every entry beyond `after` that has none; returns how many there were.
+
+    before: called in each transaction that places something.
+    """
+    placed = 0
+    while True:
+        with transaction.atomic():
+            found = unsealed_entries(after=after, limit=BATCH)
+            if found:
+                before()
+                append_leaves(found)
+        placed += len(found)
+        if len(found) < BATCH:
+            return placed
+        after = found[-1][0]  # what comes below it in the meantime is seen by the next look
+
+
 def _insert(table: str, columns: dict[str, str], rows: Sequence[tuple[int | str, ...]]) -> None:
     """Insert many rows: one statement on PostgreSQL, one prepared one on SQLite."""
     if not rows:
@@ -148,6 +168,11 @@ def stored_root(size: int) -> str:
         return b64url(root_hash(size, stored_nodes(complete_subtrees((0, size))).__getitem__))
     except (LookupError, ValueError):
         return ""
+
+
+def tree_holds(head: TreeHead) -> bool:
+    """Tell whether the stored tree begins with the one of this head."""
+    return head.size <= tree_size() and stored_root(head.size) == head.root
 
 
 def stored_hashes(ranges: Sequence[Range]) -> list[bytes]:

@@ -66,11 +66,11 @@ def _checkpoints() -> Iterator[dict[str, Any]]:
 
 
 def _entries(*, notes: bool) -> Iterator[dict[str, Any]]:
-    found = LedgerEntry.objects.annotate(index=F("leaf__index"))
-    ordered = found.order_by(F("leaf__index").asc(nulls_last=True), "id")
-    for entry in ordered.iterator(PAGE):
-        told = {"is": "entry", "index": entry.index, "entry": entry.entry, "hash": entry.hash}
-        yield told | ({"note": entry.note} if notes and entry.note else {})
+    ordered = LedgerEntry.objects.order_by(F("leaf__index").asc(nulls_last=True), "id")
+    columns = ordered.values_list("leaf__index", "entry", "hash", "note")
+    for index, entry, entry_hash, note in columns.iterator(PAGE):
+        told = {"is": "entry", "index": index, "entry": entry, "hash": entry_hash}
+        yield told | ({"note": note} if notes and note else {})
 
 
 def _rows() -> Iterator[dict[str, Any]]:
@@ -90,7 +90,6 @@ def _row(token: OperationToken, redemptions: list[Redemption]) -> dict[str, Any]
     folded = {each.slot: as_folded(each) for each in redemptions}
     return {
         "is": "row",
-        "id": token.public_id,
         "token": token.token_hash,
         "seq": token.seq,
         "head": token.head_hash,

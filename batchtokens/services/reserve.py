@@ -27,6 +27,7 @@ from batchtokens.models import (
 )
 from batchtokens.models.locking import LockedToken
 from batchtokens.models.writing import change_many, insertion, write_together
+from batchtokens.services.check_ledger_head import check_ledger_head
 from batchtokens.services.count_use import check_caps, count_uses
 from batchtokens.services.digests import text_digest
 from batchtokens.services.receipts import sign_receipt
@@ -105,8 +106,9 @@ def repeat_answer(
 ) -> RedemptionAnswer:
     """Answer a key that was answered before, with that attempt's bytes.
 
-    Raises IdempotencyMismatch.
+    Raises IdempotencyMismatch or LedgerBehind.
     """
+    check_ledger_head(locked.sealed_size)
     if attempt.request_digest != request.digest():
         raise IdempotencyMismatch
     redemption = next(r for r in locked.redemptions.values() if r.pk == attempt.redemption_id)
@@ -124,8 +126,10 @@ def reserve_slot(
 ) -> Reservation:
     """Decide about a request with a new key, and take the slot in memory.
 
-    Raises a VerificationError, with nothing changed.
+    Raises a VerificationError or LedgerBehind, with nothing changed.
     """
+    # Before anything is refused for good: an older database does not know every token.
+    check_ledger_head(locked.sealed_size if locked else 0)
     if locked is None or not _is_issued(locked, by, request):
         raise OperationTokenNotValid
     check_operation_copy(claims, request.operation)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from accounts.tokens.backend import sign
 from batchtokens.errors import LedgerBehind
@@ -21,11 +21,10 @@ from batchtokens.models import Checkpoint
 from batchtokens.models.clock import database_now
 from batchtokens.models.sealing import (
     Watermark,
-    append_leaves,
     next_watermark,
+    place_all,
     stored_root,
     tree_size,
-    unsealed_entries,
 )
 from batchtokens.services.sink import (
     newest_checkpoint,
@@ -36,7 +35,6 @@ from batchtokens.services.sink import (
 from batchtokens_verifier.checkpoints import TreeHead, VerifiedCheckpoint
 from batchtokens_verifier.jws import Purpose
 
-BATCH = 10_000  # entries that one transaction places
 _LOCK_ID = "hashtextextended('authproject ledger sealer', 0)"
 
 
@@ -99,23 +97,13 @@ class Sealing:
 
     def _place(self) -> int:
         coming = next_watermark(self._watermark)
-        placed, after = 0, coming.passed
-        while True:
-            with transaction.atomic():
-                found = unsealed_entries(after=after, limit=BATCH)
-                if found:
-                    self._append(found)
-            placed += len(found)
-            if len(found) < BATCH:
-                break
-            after = found[-1][0]  # what comes below it in the meantime is seen by the next look
+        placed = place_all(after=coming.passed, before=self._check_head)
         self._watermark = coming
         return placed
 
-    def _append(self, found: list[tuple[int, str]]) -> None:
+    def _check_head(self) -> None:
         if self._head is not None:  # what the new leaves are hashed with must be what was signed
             _check_contains(self._head)
-        append_leaves(found)
 
     def _unsigned(self) -> bool:
         """Tell whether leaves were placed by one who did not come to sign."""

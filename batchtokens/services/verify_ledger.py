@@ -99,9 +99,9 @@ def _verify_page(page: list[OperationToken]) -> list[tuple[OperationToken, Findi
     for attempt in attempts:
         answered.setdefault(owners.get(attempt.redemption_id), []).append(attempt)
     return [
-        (token, _verify_token(token, _Stored(*(each.get(token.pk, []) for each in parts))))
-        for parts in [(chains, slots, answered)]
+        (token, _verify_token(token, _Stored(chains.get(pk, []), slots.get(pk, []), answers)))
         for token in page
+        for pk, answers in [(token.pk, answered.get(token.pk, []))]
     ]
 
 

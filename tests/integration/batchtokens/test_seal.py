@@ -17,6 +17,7 @@ from batchtokens.models import (
     LedgerNode,
     append_authority_entry,
 )
+from batchtokens.models import sealing as sealing_models
 from batchtokens.models.clock import database_now
 from batchtokens.services import seal, sink
 from batchtokens.services.seal import Sealing
@@ -82,7 +83,7 @@ def test_every_entry_gets_its_leaf_and_a_signed_head() -> None:
 
 
 def test_in_batches_it_is_the_same_tree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seal, "BATCH", 3)
+    monkeypatch.setattr(sealing_models, "BATCH", 3)
     append(11)
 
     assert Sealing().look().placed == 11
@@ -115,7 +116,7 @@ def test_idle_costs_one_statement(django_assert_num_queries: Any) -> None:
 
 
 STEPS = [
-    (seal, "append_leaves"),
+    (sealing_models, "append_leaves"),
     (seal, "sign"),
     (seal, "put_checkpoint"),
     (seal, "_store"),

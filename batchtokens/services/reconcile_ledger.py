@@ -1,0 +1,96 @@
+"""Declare what a restored database has lost, where nothing newer exists (docs/ledger.md).
+
+The break is told, never hidden: checkpoints go on in a new epoch, whose first tree holds an entry
+that names the lost head. Every live mandate is held first, because nobody knows which of its slots
+were redeemed in what is lost.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from batchtokens.errors import NothingToReconcile
+from batchtokens.models import EntryKind, HoldKind, LedgerEntry, OperationToken
+from batchtokens.models.clock import database_now
+from batchtokens.models.ledger import append_authority_entry
+from batchtokens.models.sealing import place_all, stored_root, tree_holds, tree_size
+from batchtokens.services.change_operations import Change, change_operations_in_batches
+from batchtokens.services.check_ledger_head import forget_sink
+from batchtokens.services.seal import publish
+from batchtokens.services.sink import checkpoint_files, newest_checkpoint, read_checkpoint
+from batchtokens_verifier.checkpoints import TreeHead
+from batchtokens_verifier.ledger import Loss
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What was declared. held: mandates that wait for a person's word."""
+
+    lost: TreeHead
+    kept: int
+    head: TreeHead
+    held: int
+
+
+def accept_loss(*, reason: str, now: dt.datetime | None = None) -> Reconciled:
+    """Hold every live mandate, declare the loss in the ledger, and sign a head of a new epoch.
+
+    Call it as the only sealer. Killed at any step, it can be called again. Raises
+    NothingToReconcile where the last head outside is in the tree.
+    """
+    lost = lost_head()
+    kept = _kept(lost.epoch)
+    held = _hold_all(reason, now)
+    with transaction.atomic(durable=True):
+        if not _is_declared(lost):
+            data = {
+                "kept": kept,
+                "lost": {"epoch": lost.epoch, "size": lost.size, "root": lost.root},
+                "reason": reason,
+            }
+            append_authority_entry(EntryKind.RECONCILED, at=now or database_now(), data=data)
+    place_all()
+    size = tree_size()
+    head = publish(TreeHead(lost.epoch + 1, size, stored_root(size)))
+    forget_sink()
+    return Reconciled(lost, kept, head, held)
+
+
+def lost_head() -> TreeHead:
+    """Return the last head outside, which the database's tree lacks or contradicts."""
+    newest = newest_checkpoint()
+    if newest is None or tree_holds(newest.head):
+        raise NothingToReconcile
+    return newest.head
+
+
+def _kept(epoch: int) -> int:
+    """Return the size of the newest head of this epoch that the tree still holds."""
+    for path in reversed(checkpoint_files()):
+        head = read_checkpoint(path).head
+        if head.epoch == epoch and tree_holds(head):
+            return head.size
+    return 0
+
+
+def _hold_all(reason: str, now: dt.datetime | None) -> int:
+    def hold(token: OperationToken, at: dt.datetime) -> bool:
+        if HoldKind.SYSTEM in token.holds:
+            return False
+        token.holds = sorted({*token.holds, HoldKind.SYSTEM.value})
+        return True
+
+    live = OperationToken.objects.live(now or database_now())
+    change = Change(kind=EntryKind.HELD, by=HoldKind.SYSTEM, apply=hold, reason=reason)
+    return sum(len(batch) for batch in change_operations_in_batches(live, change=change, now=now))
+
+
+def _is_declared(lost: TreeHead) -> bool:
+    """Tell whether a former call came as far as the declaration."""
+    own = LedgerEntry.objects.filter(operation_token=None, kind=EntryKind.RECONCILED)
+    last = own.order_by("seq").values_list("entry", flat=True).last()
+    loss = Loss.told_by(last) if last else None
+    return loss is not None and loss.lost == lost

@@ -1,0 +1,79 @@
+"""Ledgers with a history, for tests that tamper with them: several chains, sealed bit by bit."""
+
+import random
+from dataclasses import dataclass
+
+from batchtokens.models import HoldKind
+from batchtokens.services.hold import hold_operation, resume_operation
+from batchtokens.services.issue import Issued
+from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.seal import Sealing
+from batchtokens.services.settle import Closing, release_redemption, settle_redemption
+from tests import mandates
+
+
+@dataclass
+class History:
+    """A world, its operations, and the sealer that follows them."""
+
+    world: mandates.Savings
+    chance: random.Random
+    operations: list[Issued]
+    sealing: Sealing
+
+    def grow(self, steps: int) -> None:
+        """Do so many things to operations; seal now and then."""
+        for number in range(steps):
+            self._step(number)
+            if self.chance.random() < 0.4:
+                self.sealing.look()
+        self.sealing.look()
+
+    def _step(self, number: int) -> None:
+        if len(self.operations) < 3 or self.chance.random() < 0.15:
+            self.operations.append(issue_daily(self.world))
+        else:
+            self._change(self.chance.choice(self.operations), f"step-{number}")
+
+    def _change(self, issued: Issued, key: str) -> None:
+        row = issued.row
+        row.refresh_from_db()
+        if row.cancelled_at is not None:
+            return
+        if row.holds:
+            resume_operation(operation_id=row.pk, by=HoldKind.USER)
+        elif row.taken_count < 3 and self.chance.random() < 0.75:
+            self._redeem(issued, key)
+        elif self.chance.random() < 0.9:
+            hold_operation(operation_id=row.pk, by=HoldKind.USER, reason=f"away {key}")
+        else:
+            cancel_operation(operation_id=row.pk, by=HoldKind.STAFF, reason="closed")
+
+    def _redeem(self, issued: Issued, key: str) -> None:
+        answer = mandates.redeem(self.world, issued, f"{issued.row.pk}-{key}")
+        closing = Closing(answer.redemption.pk, answer.attempt.attempt, "note")
+        match self.chance.randrange(3):
+            case 0:
+                settle_redemption(by=self.world.redeemer, closing=closing)
+            case 1 if answer.redemption.releases < 2:
+                release_redemption(by=self.world.redeemer, closing=closing)
+
+
+def issue_daily(world: mandates.Savings) -> Issued:
+    """Issue a mandate that may be redeemed three times a day."""
+    limit = {
+        "period_type": "day",
+        "period_alignment": "consent",
+        "time_zone": "UTC",
+        "amount": "150.00",
+        "currency": "USD",
+        "max_count": 3,
+    }
+    return mandates.issue(world, periodic_limits=[limit])
+
+
+def history(seed: int, *, steps: int = 30) -> History:
+    """Make a world with a ledger of its own."""
+    made = History(mandates.savings(), random.Random(seed), [], Sealing())
+    made.grow(steps)
+    return made
