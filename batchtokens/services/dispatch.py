@@ -19,6 +19,7 @@ from django.db.models import Q, QuerySet
 from batchtokens.models import QueuedRun, RunState
 from batchtokens.models.clock import database_now
 from batchtokens.models.queue import QueuedRunQuerySet
+from batchtokens.services.occurrences import held_at, holds_of
 from batchtokens.services.record_refusal import record_refusal
 from batchtokens_verifier.errors import OperationHeld, OutsideValidity
 
@@ -78,14 +79,16 @@ def claimed_at(run: QueuedRun) -> dt.datetime:
 def set_aside_closed(now: dt.datetime) -> int:
     """Mark runs dead whose window closed undelivered, and record each once.
 
-    Stopped operations' runs get the hold's code, also those that a dead worker left. At most BATCH
-    at a time; call it in a transaction.
+    What was held when its window closed gets the hold's code, whatever became of the hold since.
+    At most BATCH at a time; call it in a transaction.
     """
     late = QueuedRun.objects.claimable(now).filter(closes_at__lt=now)
     late = late.filter(Q(state=RunState.PENDING) | ~_RUNS)
     runs = list(_unclaimed(late).order_by("next_attempt_at")[:BATCH])
+    holds = holds_of({run.operation_token_id for run in runs})
     for run in runs:
-        run.code = OperationHeld.code if _is_stopped(run) else OutsideValidity.code
+        skipped = _is_switched_off(run) or held_at(holds[run.operation_token_id], run.closes_at)
+        run.code = OperationHeld.code if skipped else OutsideValidity.code
         run.state, run.finished_at = RunState.DEAD, now
         run.leased_until, run.lease_owner = None, ""
         # Not the last attempt's key: what was said of that attempt is another refusal.
@@ -96,10 +99,10 @@ def set_aside_closed(now: dt.datetime) -> int:
     return len(runs)
 
 
-def _is_stopped(run: QueuedRun) -> bool:
+def _is_switched_off(run: QueuedRun) -> bool:
     token = run.operation_token
     everyone = (token.user, token.executor, token.operation_type, token.client)
-    return bool(token.holds) or not all(each.is_active for each in everyone if each)
+    return not all(each.is_active for each in everyone if each)
 
 
 def _unclaimed(runs: QuerySet[QueuedRun]) -> QuerySet[QueuedRun]:
