@@ -29,6 +29,10 @@ faults: $(DEVELOPMENT) ## run what kills processes and races for rows, on a real
 	@$(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m tests --database postgresql \
 	  -m "faults or race" tests $(ARGS)
 
+.PHONY: bench
+bench: $(DEVELOPMENT) ## measure batches against single calls, on a real PostgreSQL
+	@$(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m benchmarks
+
 .PHONY: lint
 lint: $(DEVELOPMENT) ## check style, format, types and layers
 	$(BIN)/ruff check

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import reduce
 from itertools import takewhile
 from typing import Any, NoReturn, TypeAlias
@@ -199,8 +199,15 @@ def _sorted(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_sorted(item) for item in value]
     if isinstance(value, Mapping):
-        return {name: _sorted(value[name]) for name in sorted(value, key=_utf16)}
+        return {name: _sorted(value[name]) for name in _in_order(value)}
     raise InvalidOperation("This has no canonical JSON form.")
+
+
+def _in_order(names: Iterable[Any]) -> list[Any]:
+    listed = list(names)
+    if all(isinstance(name, str) and name.isascii() for name in listed):
+        return sorted(listed)  # the same order: each character is one code unit
+    return sorted(listed, key=_utf16)
 
 
 def _utf16(name: object) -> bytes:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Self
 
 from joserfc.errors import JoseError
@@ -144,7 +146,7 @@ def verify_jws(
     _check_shape(token, max_bytes)
     message, _, signature = token.rpartition(".")
     protected, _, payload = message.partition(".")
-    key = _key_for(decode_object(protected), keys, purpose, typ)
+    key = _key_for(_header(protected), keys, purpose, typ)
     if not key.verifies(decode_segment(signature), message.encode("ascii")):
         raise TokenNotValid("signature")
     return decode_object(payload, max_bytes=max_bytes)
@@ -154,7 +156,7 @@ def unverified_kid(token: str, *, max_bytes: int = MAX_TOKEN_BYTES) -> str | Non
     """Return the `kid` that the header claims, so that a cache may fetch it; None if malformed."""
     try:
         _check_shape(token, max_bytes)
-        kid = decode_object(token.partition(".")[0]).get("kid")
+        kid = _header(token.partition(".")[0]).get("kid")
     except TokenNotValid:
         return None
     return kid if isinstance(kid, str) else None
@@ -185,6 +187,12 @@ def _key_for(
     if header["alg"] != key.alg:
         raise TokenNotValid("algorithm")
     return key
+
+
+@lru_cache(maxsize=64)
+def _header(segment: str) -> Mapping[str, Any]:
+    """Read a protected header; those of one key are all alike, so each is read once."""
+    return MappingProxyType(decode_object(segment))
 
 
 def decode_object(segment: str, *, max_bytes: int = MAX_TOKEN_BYTES) -> dict[str, Any]:

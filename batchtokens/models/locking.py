@@ -195,6 +195,14 @@ def _object(value: Any) -> dict[str, Any] | None:
 
 
 def _head(row: Any) -> dict[str, Any]:
+    """Return the chain's last entry, parsed once for each reading."""
+    if not hasattr(row, "head"):
+        row.head = _parsed_head(row)
+    head: dict[str, Any] = row.head
+    return head
+
+
+def _parsed_head(row: Any) -> dict[str, Any]:
     try:
         head = json.loads(row.head_entry or "null")
     except ValueError:

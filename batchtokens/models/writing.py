@@ -5,6 +5,9 @@ The parts share one snapshot and must not touch the same row twice. Call it insi
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,6 +21,10 @@ def insertion(*instances: models.Model) -> Statement:
     """Return the INSERT of new rows of one model; the database numbers an automatic key."""
     model = type(instances[0])
     fields = [f for f in model._meta.concrete_fields if not isinstance(f, models.AutoField)]
+    if connection.vendor == "postgresql" and len(instances) > 1:
+        listed = ", ".join(f'"{field.column}"' for field in fields)
+        source, params = _recordset(instances, fields)
+        return f'INSERT INTO "{model._meta.db_table}" ({listed}) SELECT {listed} {source}', params
     query = sql.InsertQuery(model)
     query.insert_values(fields, list(instances), raw=False)
     ((text, params),) = query.get_compiler(connection=connection).as_sql()
@@ -58,22 +65,35 @@ def change_many(instances: Sequence[models.Model], fields: Iterable[str]) -> lis
     meta = type(instances[0])._meta
     columns = [field for field in meta.concrete_fields if field.name in names]
     keyed = [field for field in meta.concrete_fields if field.primary_key or field in columns]
-    placeholders = ", ".join(f"%s::{field.cast_db_type(connection)}" for field in keyed)
-    rows = ", ".join([f"({placeholders})"] * len(instances))
-    values = [
-        field.get_db_prep_save(getattr(instance, field.attname), connection)
-        for instance in instances
-        for field in keyed
-    ]
+    source, params = _recordset(instances, keyed)
     # Only names of tables and columns are put in; every value is a parameter.
     changes = ", ".join(f'"{field.column}" = v."{field.column}"' for field in columns)
-    listed = ", ".join(f'"{field.column}"' for field in keyed)
-    key = ", ".join(f'"{field.column}"' for field in keyed if field.primary_key)
-    text = (
-        f'UPDATE "{meta.db_table}" AS t SET {changes} FROM (VALUES {rows}) AS v ({listed})'  # noqa: S608 - see above
-        f" WHERE t.{key} = v.{key}"
-    )
-    return [(text, tuple(values))]
+    key = next(f'"{field.column}"' for field in keyed if field.primary_key)
+    text = f'UPDATE "{meta.db_table}" AS t SET {changes} {source} WHERE t.{key} = v.{key}'  # noqa: S608 - see above
+    return [(text, params)]
+
+
+def _recordset(
+    instances: Sequence[models.Model], fields: Sequence[models.Field[Any, Any]]
+) -> tuple[str, tuple[str]]:
+    """Return a FROM clause `v` of these columns of unsaved rows: one parameter, however many."""
+    names = [(field.column, field.attname) for field in fields]
+    rows = [{column: getattr(each, name) for column, name in names} for each in instances]
+    text = json.dumps(rows, default=_plain, ensure_ascii=False)
+    return f'FROM jsonb_populate_recordset(NULL::"{instances[0]._meta.db_table}", %s) AS v', (text,)
+
+
+def _plain(value: object) -> str:
+    """Write what JSON has no form for as PostgreSQL reads it."""
+    match value:
+        case dt.datetime():
+            return value.isoformat()
+        case uuid.UUID():
+            return str(value)
+        case bytes() | memoryview():
+            return f"\\x{bytes(value).hex()}"
+        case _:
+            raise TypeError(f"{type(value).__name__} has no plain form")
 
 
 def write_together(*statements: Statement) -> None:

@@ -1,0 +1,33 @@
+"""Run all measurements, `python -m benchmarks`, on a real PostgreSQL that is found or started."""
+
+import os
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.environment import enter_test_environment
+from tests.postgres import postgres
+
+
+def main() -> None:
+    """Print one table with the ratio of each pair."""
+    console = Console()
+    with postgres() as url:
+        os.environ["TEST_DATABASE_URL"] = url
+        enter_test_environment()
+        os.environ["DJANGO_SETTINGS_MODULE"] = "authproject.settings"
+        import django  # noqa: PLC0415 - the environment comes first
+
+        django.setup()
+        from benchmarks import redemptions  # noqa: PLC0415 - it needs the settings
+
+        single, batch = redemptions.measure()
+        table = Table("redemption", "count", "a second", "µs of processor each")
+        for each in (single, batch):
+            table.add_row(*each.row())
+        console.print(table)
+        console.print(f"A batch redeems {batch.rate / single.rate:.1f} times as many a second.")
+
+
+if __name__ == "__main__":
+    main()
