@@ -55,6 +55,7 @@ def _disowning(kid: str, reason: str) -> Change:
         reason=reason,
         data={"kid": kid},
         fields=("sealed_token", "sealed_until"),
+        leave_broken=True,  # or one edited row would keep the key alive
     )
 
 
