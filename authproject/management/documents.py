@@ -10,6 +10,7 @@ from accounts.management.base import Exit, ProductCommand
 from authproject.env import VARIABLES, Variable
 from authproject.management.authentication_document import authentication_document
 from authproject.management.states_document import states_document
+from authproject.management.token_format import PAGE, token_format_document
 from authproject.problems import PLAIN_CODES
 from batchtokens.errors import BatchtokensError
 from batchtokens_verifier.errors import ProblemError, VerificationError
@@ -99,5 +100,6 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/commands.md": commands_document,
     "docs/authentication.md": lambda: authentication_document(NOTE),
     "docs/states.md": lambda: states_document(NOTE),
+    PAGE: token_format_document,
     ".env.example": dotenv_example,
 }
