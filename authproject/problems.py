@@ -24,6 +24,7 @@ from accounts.errors import AuthenticationTooOld, InsufficientScope, RateLimited
 from authproject.web.headers import NO_STORE
 from authproject.web.pointers import field_errors
 from authproject.web.request_id import current_request_id
+from batchtokens.errors import NotSealedYet
 from batchtokens_verifier.errors import FieldError, InvalidFieldsError, ProblemError, TokenNotValid
 
 PROBLEM_TYPE = "application/problem+json"
@@ -118,7 +119,7 @@ def _headers_of(error: ProblemError) -> dict[str, str]:
             return {"WWW-Authenticate": _bearer_challenge(error)}
     if error.status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": _bearer_challenge(error)}
-    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE or isinstance(error, NotSealedYet):
         return {"Retry-After": RETRY_AFTER_SECONDS}
     return {}
 

@@ -207,10 +207,17 @@ class NothingToReconcile(BatchtokensError):
     title = "The ledger holds the last checkpoint outside: nothing is lost."
 
 
+class CheckpointNotFound(BatchtokensError):
+    code = "not_found"
+    status = 404
+    title = "There is no checkpoint of this size."
+
+
 class NotSealedYet(BatchtokensError):
     code = "not_sealed_yet"
-    status = 409
+    status = 404
     title = "The entry is not in a signed tree yet; ask again in a second."
+    oauth_error = "not_sealed_yet"
 
 
 class AuthorityBusy(BatchtokensError):

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from authproject.oauth.introspection import introspect
+from authproject.oauth.ledger import checkpoint, consistency, proof
 from authproject.oauth.metadata import authorization_server, jwks
 from authproject.oauth.revocation import revoke
 from authproject.oauth.status import status_list
@@ -12,6 +13,9 @@ urlpatterns = [
     path("oauth/token", token, name="oauth-token"),
     path("oauth/introspect", introspect, name="oauth-introspect"),
     path("oauth/revoke", revoke, name="oauth-revoke"),
+    path("oauth/ledger/checkpoint", checkpoint, name="oauth-ledger-checkpoint"),
+    path("oauth/ledger/consistency", consistency, name="oauth-ledger-consistency"),
+    path("oauth/ledger/proof/<redemption_id>", proof, name="oauth-ledger-proof"),
     path("oauth/status/<public_id>", status_list, name="oauth-status"),
     path(
         ".well-known/oauth-authorization-server",
