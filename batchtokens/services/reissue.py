@@ -25,6 +25,7 @@ from batchtokens.models import (
     OperationToken,
     QueuedRun,
     RunState,
+    salted_digest,
 )
 from batchtokens.models.clock import DatabaseClock, database_now
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
@@ -145,15 +146,19 @@ def _queued_claims(token: OperationToken) -> str | None:
 
 
 def _is_of(token: OperationToken, payload: str) -> bool:
-    """Compare the claims with the row, whose ledger tells what was issued."""
+    """Compare the claims with the row, and with what its ledger says was signed."""
     try:
         claims = parse_json(b64url_decode(payload))
     except (ValueError, ProblemError):
         return False
+    told = LedgerEntry.objects.get(operation_token=token, seq=1).entry
+    # An earlier release's first entry does not tell.
+    digest = json.loads(told)["data"].get("claims", salted_digest(bytes(token.salt), payload))
     return (
         isinstance(claims, dict)
         and token_hash(claims["jti"]) == token.token_hash
         and claims["authorization_details"] == [token.details]
+        and digest == salted_digest(bytes(token.salt), payload)
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from accounts.crypto import seal
 from accounts.models import ServiceClient, SigningKey
 from accounts.services.retire_signing_key import retire_signing_key
 from accounts.services.rotate_signing_keys import ensure_signing_keys, rotate_signing_keys
@@ -31,7 +32,9 @@ from batchtokens.services.introspect import introspect_operation_token
 from batchtokens.services.issue import Issued
 from batchtokens.services.reissue import reissuable, reissue_operations
 from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.signatures import claims_context
 from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens_verifier.canonical import b64url
 from batchtokens_verifier.errors import (
     OperationTokenNotValid,
     ProblemError,
@@ -367,6 +370,21 @@ def test_never_signs_claims_of_another_operation(world: mandates.Savings, issued
 
     assert reissue() == [other.row.public_id]
     assert stored(issued).disowned_at is not None
+
+
+def test_never_signs_claims_that_the_ledger_does_not_tell_of(
+    world: mandates.Savings, issued: Issued
+) -> None:
+    """Somebody who holds the seal's key, too, makes a mandate last for ever."""
+    claims = claims_of(issued.token) | {"exp": 4_102_444_800}
+    sealed = seal(
+        b64url(json.dumps(claims).encode()).encode(),
+        context=claims_context(issued.row.public_id),
+    )
+    OperationToken.objects.filter(pk=issued.row.pk).update(claims_sealed=sealed)
+    compromise(issued)
+
+    assert reissue() == []
 
 
 def test_waits_until_fetched_then_for_a_day(world: mandates.Savings, issued: Issued) -> None:
