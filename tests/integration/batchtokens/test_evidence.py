@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from accounts.services.retire_signing_key import retire_signing_key
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.errors import EvidenceNotReady
 from batchtokens.models import HoldKind, LedgerEntry, OperationToken
 from batchtokens.services.collect_evidence import collect_evidence
 from batchtokens.services.hold import hold_operation, resume_operation
+from batchtokens.services.reissue import reissuable, reissue_operations
 from batchtokens.services.seal import Sealing
 from batchtokens.services.settle import Closing, release_redemption, settle_redemption
 from batchtokens_verifier.errors import EvidenceNotValid
@@ -23,6 +25,7 @@ from tests import mandates
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Path = tuple[str | int, ...]
+both_modes = pytest.mark.parametrize("world", ["scope", "exact"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +51,8 @@ def row(world: mandates.Savings) -> OperationToken:
 
 
 @pytest.fixture
-def world() -> mandates.Savings:
-    return mandates.savings()
+def world(request: pytest.FixtureRequest) -> mandates.Savings:
+    return mandates.savings(consent=getattr(request, "param", "exact"))
 
 
 @pytest.fixture
@@ -109,6 +112,7 @@ def test_a_pack_verifies_without_a_database(believed: bool, pack: Any, row: Oper
     assert evidence.keys_trusted is believed
 
 
+@both_modes
 def test_no_leaf_can_be_edited(pack: Any) -> None:
     places = list(leaves(pack))
     keys = trusted()
@@ -187,6 +191,31 @@ def test_each_member_of_a_wrong_type_is_refused_without_tripping(pack: Any) -> N
 
 def test_keys_of_somebody_else_are_not_believed(pack: Any) -> None:
     assert refused_at(pack, keys=KeySet.of([])).startswith("/keys")
+
+
+@both_modes
+def test_the_consent_is_proved_as_it_was_shown(pack: Any, world: mandates.Savings) -> None:
+    consent = pack["consent"]
+    if world.kind.consent == "scope":
+        assert consent is None
+        return
+    assert (consent["language"], consent["confirmed_with"]) == ("en", "otp")
+    assert (consent["template_version"], consent["summary"]) == (1, pack["mandate"]["summary"])
+
+
+def test_a_mandate_that_was_signed_anew_is_proved_with_both_keys(
+    row: OperationToken, world: mandates.Savings
+) -> None:
+    former = row.kid
+    retire_signing_key(kid=former, reason="found in a backup", compromised=True)
+    assert [page.signed for page in reissue_operations(among=reissuable(), reason="honest")]
+    Sealing().look()
+    token = OperationToken.objects.get(pk=row.pk)
+    pack = collect_evidence(token)
+    assert token.kid != former
+    assert {former, token.kid} <= {key["kid"] for key in pack["keys"]["keys"]}
+    assert verify_evidence(pack, keys=trusted()).entries == token.seq
+    assert former not in trusted().by_kid
 
 
 def test_what_is_not_sealed_is_refused(row: OperationToken) -> None:
