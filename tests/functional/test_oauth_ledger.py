@@ -77,7 +77,7 @@ def test_heads_are_consistent(world: mandates.Savings) -> None:
         heads.append(verified(Client().get(CHECKPOINT).content.decode()).head)
 
     for first in heads:
-        sizes = {"first": first.size, "second": heads[-1].size}
+        sizes: dict[str, int] = {"first": first.size, "second": heads[-1].size}
         body = Client().get(CONSISTENCY, sizes).json()
         verify_heads_consistent(first, heads[-1], proof=body["proof"])
 
