@@ -66,6 +66,9 @@ def check_ledger_head(sealed_size: int) -> None:
     """
     try:
         outside = _glance.head()
+        if outside is None and sealed_size:  # the first checkpoint may have come since that look
+            forget_sink()
+            outside = _glance.head()
     except (OSError, LedgerBehind) as fault:
         logger.error("the sink of checkpoints cannot be read: %s", fault)  # noqa: TRY400 - expected
         raise LedgerBehind from fault
