@@ -12,11 +12,14 @@ from django.core.checks.messages import WARNING
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
+from accounts.errors import SigningKeyNotOurs
 from accounts.management.base import Findings, ProductCommand
-from accounts.models import ApiKey, OutgoingEmail
+from accounts.models import ApiKey, OutgoingEmail, SigningKey
 from accounts.services.warn_expiring_keys import WARN_BEFORE
+from accounts.tokens.key_store import key_store
 from authproject.observability.health import OK, readiness
 from authproject.production import refusals
+from batchtokens.services.check_signing_keys import find_revived_keys
 
 SENT_WITHIN = timedelta(minutes=15)
 
@@ -74,6 +77,22 @@ def api_keys() -> Iterator[str]:
         yield f"The key {key.public_id} of {key.client} ends on {key.expires_at:%Y-%m-%d}."
 
 
+def signing_keys() -> Iterator[str]:
+    """Look for keys that nobody vouches for, and for ended ones that were put back."""
+    try:
+        rows = list(SigningKey.objects.all())
+        revived = list(find_revived_keys())
+    except (DatabaseError, InterfaceError):
+        return  # `services` says so
+    for row in rows:
+        try:
+            key_store.open(row)
+        except SigningKeyNotOurs as refusal:
+            yield f"The row of the signing key {row.kid} {refusal.reason}: it is not used."
+    for kid in revived:
+        yield f"The signing key {kid} was ended, and its row put back: run retire_key again."
+
+
 def mail() -> Iterator[str]:
     """Look for e-mails that nobody sends, or that nobody takes."""
     if settings.PRODUCTION and settings.DEFAULT_FROM_EMAIL.endswith("@localhost"):
@@ -119,6 +138,7 @@ CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "services": services,
     "proxy": proxy,
     "api_keys": api_keys,
+    "signing_keys": signing_keys,
     "mail": mail,
     "static_files": static_files,
     "private_files": private_files,
