@@ -24,6 +24,7 @@ from batchtokens_verifier.errors import ProblemError
 
 Row = Mapping[str, Any]
 FORMATS = ("table", "json", "ndjson", "csv")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Exit(IntEnum):
@@ -205,12 +206,17 @@ def _json(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, indent=indent)
 
 
+def formula_safe(cell: Any) -> Any:
+    """Return a CSV cell that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
 def _csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: formula_safe(cell) for name, cell in row.items()} for row in rows)
     return text.getvalue().rstrip("\n")
 
 

@@ -65,6 +65,12 @@ def test_lists_in_each_format(form: str, op: str) -> None:
     assert ids == [op]
 
 
+def test_csv_has_no_formulas(world: mandates.Savings, op: str) -> None:
+    ServiceClient.objects.filter(pk=world.redeemer.pk).update(client_id="=cmd()")
+    (row,) = csv.DictReader(StringIO(operations("list", form="csv").out))
+    assert row["executor"] == "'=cmd()"
+
+
 def test_quiet_prints_ids_only(op: str) -> None:
     assert operations("list", "--quiet").out == f"{op}\n"
     assert operations("show", op, "--quiet").out == f"{op}\n"

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management import CommandParser
 
 from accounts.management.arguments import day
-from accounts.management.base import ProductCommand, Refused
+from accounts.management.base import ProductCommand, Refused, formula_safe
 from batchtokens.management.operations.new_file import new_file
 from batchtokens.management.operations.verb import Verb
 from batchtokens.models.clock import database_now
@@ -28,8 +28,6 @@ COLUMNS = (
     *("record", "date", "status", "executor", "currency", "count", "amount_minor", "amount"),
     *("operation", "slot", "redemption", "attempt", "at", "seq", "entry_hash"),
 )
-# What a spreadsheet would take for a formula (OWASP, "CSV injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ReconcileDay(Verb):
@@ -102,14 +100,10 @@ def _ndjson(records: Iterable[dict[str, Any]]) -> Iterator[bytes]:
 def _csv(records: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     yield _csv_line(COLUMNS)
     for record in records:
-        yield _csv_line(_safe(record.get(name)) for name in COLUMNS)
+        yield _csv_line(formula_safe(record.get(name)) for name in COLUMNS)
 
 
 def _csv_line(cells: Iterable[Any]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode()
-
-
-def _safe(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
