@@ -38,6 +38,7 @@ from batchtokens_verifier.transport import Answer, Request, check_url
 MAX_DETAIL = 300
 MAX_BATCH_LINES = 5000
 MAX_BATCH_ANSWER_BYTES = 32 * 2**20
+BATCH_SECONDS = 120.0  # thousands of redemptions are decided before the first byte comes
 NDJSON = "application/x-ndjson"
 
 _REFUSALS: dict[str, type[ProblemError]] = {
@@ -146,6 +147,8 @@ class Redemptions:
             headers={"Content-Type": NDJSON, "Accept": NDJSON},
             body=b"".join(_json(line) + b"\n" for line in lines),
             max_bytes=MAX_BATCH_ANSWER_BYTES,
+            timeout=BATCH_SECONDS,
+            deadline=BATCH_SECONDS,
         )
 
     def settle(self, redemption_id: str, attempt: int, reference: str | None) -> Request:
@@ -220,7 +223,7 @@ def _line(line: bytes) -> tuple[str, Redemption | ProblemError]:
         key = str(members.get("idempotency_key", ""))
         if "redemption_id" in members and "receipt" in members:
             return key, _redemption(members)
-        return key, _refused(members, int(members.get("status", 0)))
+        return key, _refused(members, int(members.get("http_status") or members.get("status", 0)))
     except (AuthorityUnavailable, TypeError, ValueError):
         return "", AuthorityUnavailable("The authority's answer is incomplete.")
 

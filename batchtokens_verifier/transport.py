@@ -14,8 +14,8 @@ import httpx
 
 from batchtokens_verifier.errors import AuthorityUnavailable
 
-TIMEOUT_SECONDS = 5.0  # to connect, and between two pieces of the answer
-DEADLINE_SECONDS = 15.0  # for the whole answer
+TIMEOUT_SECONDS = 5.0
+DEADLINE_SECONDS = 15.0
 MAX_ANSWER_BYTES = 262_144
 
 
@@ -51,13 +51,18 @@ def _is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of the authority. max_bytes: of its answer."""
+    """What is asked of the authority. max_bytes: of its answer.
+
+    timeout: seconds to connect, and between two pieces of the answer; deadline: for all of it.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     max_bytes: int = MAX_ANSWER_BYTES
+    timeout: float = TIMEOUT_SECONDS
+    deadline: float = DEADLINE_SECONDS
 
     def content(self) -> dict[str, Any]:
         """Return httpx's arguments."""
@@ -68,7 +73,7 @@ class Request:
             "url": self.url,
             "headers": headers | dict(self.headers),
             "content": self.body,
-            "timeout": TIMEOUT_SECONDS,
+            "timeout": self.timeout,
         }
 
 
@@ -79,9 +84,9 @@ class _Body:
     authority is trusted not to drip them.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._deadline = time.monotonic() + DEADLINE_SECONDS
+    def __init__(self, request: Request) -> None:
+        self._max_bytes = request.max_bytes
+        self._deadline = time.monotonic() + request.deadline
         self._pieces: list[bytes] = []
         self._length = 0
 
@@ -109,7 +114,7 @@ def exchange(
 
     Raises AuthorityUnavailable when that fails, takes too long or is too large.
     """
-    body = _Body(request.max_bytes)
+    body = _Body(request)
     sent = http.build_request(**request.content())
     try:
         response = http.send(sent, auth=auth, stream=True, follow_redirects=False)
@@ -128,7 +133,7 @@ async def exchange_async(
     http: httpx.AsyncClient, request: Request, *, auth: httpx.BasicAuth | None = None
 ) -> Answer:
     """Do as `exchange` does, without blocking the event loop."""
-    body = _Body(request.max_bytes)
+    body = _Body(request)
     sent = http.build_request(**request.content())
     try:
         response = await http.send(sent, auth=auth, stream=True, follow_redirects=False)
