@@ -56,7 +56,7 @@ PERSON = "password counter, address counter"
 CODE = "second-factor counter, address counter"
 SECRET = "address counter; the secret has at least 192 random bits"
 ASSERTION_MINUTES = assertions.LONGEST_LIFE.seconds // 60
-CLIENT_DOORS = "`POST /oauth/token`, `POST /oauth/introspect`"
+CLIENT_DOORS = "`POST /oauth/token`, `POST /oauth/introspect`, `POST /oauth/revoke`"
 
 
 def _page_of(purpose: LinkPurpose) -> tuple[tuple[str, Limit], ...]:

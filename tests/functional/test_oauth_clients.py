@@ -11,13 +11,14 @@ from accounts.services.create_service_client import NewServiceClient
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from tests import factories
 from tests.factories import basic
-from tests.oauth import INTROSPECT_URL, TOKEN_URL, refusal, send
+from tests.oauth import INTROSPECT_URL, REVOKE_URL, TOKEN_URL, refusal, send
 
 pytestmark = pytest.mark.django_db
 
 ENDPOINTS = {
     TOKEN_URL: {"grant_type": "client_credentials"},
     INTROSPECT_URL: {"token": "unknown"},
+    REVOKE_URL: {"token": "unknown"},
 }
 
 

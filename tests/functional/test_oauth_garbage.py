@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from accounts.services.create_service_client import NewServiceClient
 from tests import factories, mandates
-from tests.oauth import INTROSPECT_URL, TOKEN_URL, encode, exchange_form, refusal, send
+from tests.oauth import INTROSPECT_URL, REVOKE_URL, TOKEN_URL, encode, exchange_form, refusal, send
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +42,7 @@ def gateway() -> NewServiceClient:
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-@pytest.mark.parametrize("url", [TOKEN_URL, INTROSPECT_URL])
+@pytest.mark.parametrize("url", [TOKEN_URL, INTROSPECT_URL, REVOKE_URL])
 def test_refuses_garbage(gateway: NewServiceClient, url: str, body: bytes) -> None:
     refusal(send(body, by=gateway, url=url))
 
@@ -50,7 +50,7 @@ def test_refuses_garbage(gateway: NewServiceClient, url: str, body: bytes) -> No
 @given(form=st.dictionaries(NAMES, WORDS | st.lists(WORDS, max_size=3), max_size=6))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_answers_any_form(gateway: NewServiceClient, form: dict[str, Any]) -> None:
-    for url in (TOKEN_URL, INTROSPECT_URL):
+    for url in (TOKEN_URL, INTROSPECT_URL, REVOKE_URL):
         assert send(form, by=gateway, url=url).status_code in {200, 400, 401, 415, 503}
 
 

@@ -10,7 +10,7 @@ from accounts.services.create_service_client import NewServiceClient
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from accounts.services.verify_access_token import verify_access_token
 from tests import factories
-from tests.oauth import INTROSPECT_URL, TOKEN_URL, encode, refusal, send
+from tests.oauth import INTROSPECT_URL, REVOKE_URL, TOKEN_URL, encode, refusal, send
 from tests.tokens import claims_of
 
 pytestmark = pytest.mark.django_db
@@ -128,7 +128,7 @@ def test_refuses_repeated_parameters(executor: NewServiceClient, name: str) -> N
         pytest.param("x" * 500, id="long"),
     ],
 )
-@pytest.mark.parametrize("url", [TOKEN_URL, INTROSPECT_URL])
+@pytest.mark.parametrize("url", [TOKEN_URL, INTROSPECT_URL, REVOKE_URL])
 def test_takes_forms_only(executor: NewServiceClient, url: str, content_type: str) -> None:
     answer = send(GRANT, by=executor, url=url, content_type=content_type)
 
@@ -150,7 +150,7 @@ def test_refuses_another_charset(executor: NewServiceClient, charset: str) -> No
 
 
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "head", "options"])
-@pytest.mark.parametrize("url", [TOKEN_URL, INTROSPECT_URL])
+@pytest.mark.parametrize("url", [TOKEN_URL, INTROSPECT_URL, REVOKE_URL])
 def test_takes_post_only(client: Client, url: str, method: str) -> None:
     answer = getattr(client, method)(url)
 
