@@ -22,6 +22,7 @@ JSON = "application/json"
 OPERATIONS = "/api/v1/operations"
 QUEUE = "/api/v1/queue"
 REDEMPTIONS = "/api/v1/redemptions"
+CONSENTS = f"{OPERATIONS}/consents"
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,19 @@ def operation_body(**changes: Any) -> dict[str, Any]:
         "operation": mandates.OPERATION,
         "constraints": mandates.constraints(),
     } | changes
+
+
+def show_consent(caller: Caller, **changes: Any) -> dict[str, Any]:
+    """Let a person be shown what they would sign; return the consent."""
+    answer = caller.post(CONSENTS, operation_body(**changes))
+    assert answer.status_code == 201, answer.content
+    consent: dict[str, Any] = answer.json()
+    return consent
+
+
+def confirm(caller: Caller, consent: Mapping[str, Any], code: str, **changes: Any) -> Any:
+    body = {"otp": code, "mandate_digest": consent["mandate_digest"]} | changes
+    return caller.post(f"{CONSENTS}/{consent['id']}/confirm", body)
 
 
 def ask(caller: Caller, *, key: str = "") -> str:

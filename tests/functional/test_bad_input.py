@@ -94,6 +94,17 @@ def endpoints(
         Endpoint(f"{AUTH}/logout", alice, {"refresh": SECRET}),
         Endpoint(OPERATIONS, alice, operation_body(), asked),
         *(
+            Endpoint(f"{OPERATIONS}/{name}", alice, operation_body(client="trigger"), asked)
+            for name in ("preview", "consents")
+        ),
+        Endpoint(
+            f"{OPERATIONS}/consents/cns_{'0' * 32}/confirm",
+            alice,
+            {"otp": SECRET, "mandate_digest": "x"},
+            ("otp", "mandate_digest"),
+        ),
+        Endpoint(f"{operation}/limits", alice, {"max_occurrences": 1, "reason": "x"}),
+        *(
             Endpoint(f"{operation}/{v}", alice, {"reason": "x"})
             for v in ("hold", "resume", "cancel")
         ),
