@@ -16,11 +16,14 @@ from django.views.decorators.http import require_safe
 from accounts.errors import NoSigningKey
 from accounts.limits.stores import redis
 from accounts.tokens.keyring import KeyRing, current_key_ring, fresher_key_ring
+from batchtokens.services.measure_sealing import seconds_unsealed
 from batchtokens.services.report_missed import missed_recently
 from batchtokens_verifier.jws import Purpose
 
 OK = "ok"
 NEEDED_KEYS = frozenset({Purpose.ACCESS, Purpose.REFRESH, Purpose.OPERATION, Purpose.RECEIPT})
+
+SEALED_WITHIN = 10.0  # seconds
 
 logger = logging.getLogger(__name__)
 
@@ -83,10 +86,17 @@ def occurrences_state() -> str:
     return f"{missed} missed within a day" if missed else OK
 
 
+def sealer_state() -> str:
+    """Return "ok", or since when entries wait for the sealer."""
+    waited = seconds_unsealed()
+    return f"entries wait since {waited:.0f} s" if waited > SEALED_WITHIN else OK
+
+
 # Without these it serves, too: they are reported, and decide nothing.
 HELPFUL_PARTS: dict[str, Callable[[], str]] = {
     "cache": redis.state,
     "occurrences": occurrences_state,
+    "sealer": sealer_state,
 }
 
 
