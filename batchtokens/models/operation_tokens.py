@@ -194,7 +194,7 @@ class OperationToken(IdentifiedModel):
         indexes = [
             models.Index(fields=["user", "-issued_at"], name="operation_token_by_user"),
             models.Index(fields=["executor", "-issued_at"], name="operation_token_by_executor"),
-            models.Index(fields=["kid"], name="operation_token_by_key"),
+            models.Index(fields=["kid", "valid_to"], name="operation_token_by_key_end"),
             models.Index(
                 fields=["sealed_until"],
                 condition=Q(sealed_until__isnull=False),

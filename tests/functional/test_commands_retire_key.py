@@ -12,13 +12,13 @@ from django.core.management import CommandError, call_command
 from accounts.management.base import Exit
 from accounts.models import SecurityEvent, SigningKey
 from accounts.tokens.keyring import current_key_ring
-from authproject.management.commands import retire_key
 from batchtokens.models import LedgerEntry, OperationToken
 from batchtokens.services.issue import Issued
 from tests import mandates
 from tests.commands import Ended, operations
 
 pytestmark = pytest.mark.django_db(transaction=True)
+COMMAND = "authproject.management.commands.retire_key"
 WHY = ("--reason", "found in a backup", "--yes")
 
 
@@ -26,7 +26,7 @@ WHY = ("--reason", "found in a backup", "--yes")
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Collect how long the command waits, and let the time be over."""
     waited: list[float] = []
-    monkeypatch.setattr(retire_key.time, "sleep", waited.append)
+    monkeypatch.setattr(f"{COMMAND}.time.sleep", waited.append)
     return waited
 
 
@@ -56,7 +56,7 @@ def test_disowns_waits_and_sweeps_what_was_signed_meanwhile(
         late = mandates.issue(world)
         OperationToken.objects.filter(pk=late.row.pk).update(kid=issued.row.kid)
 
-    monkeypatch.setattr(retire_key.time, "sleep", signed_meanwhile)
+    monkeypatch.setattr(f"{COMMAND}.time.sleep", signed_meanwhile)
 
     ended = retire(issued.row.kid, "--compromised", *WHY)
 

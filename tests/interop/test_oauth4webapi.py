@@ -84,8 +84,9 @@ def test_refuses_what_is_not_for_it(scripts: Path, issuer: str, access: Sample) 
     assert answers[:3] == ["aud", "iss", "exp"]
 
 
-@pytest.mark.spec("RFC 7662", "2.1")
-def test_asks_about_tokens(scripts: Path, issuer: str, access: Sample) -> None:
+@pytest.mark.spec("RFC 9701", "5")
+@pytest.mark.parametrize("as_jwt", [False, True])
+def test_asks_about_tokens(scripts: Path, issuer: str, access: Sample, as_jwt: bool) -> None:
     gateway = factories.service_client("gateway", scopes=["introspect"])
     asked = [access.token, access.token[:-8] + "AAAAAAAA"]
 
@@ -95,6 +96,7 @@ def test_asks_about_tokens(scripts: Path, issuer: str, access: Sample) -> None:
         client_id=gateway.client.client_id,
         client_secret=gateway.secret,
         introspect=asked,
+        signed=as_jwt,
     )["answers"]
 
     assert (active["active"], active["sub"]) == (True, claims_of(access.token)["sub"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from accounts.crypto import seal
 from accounts.models import ServiceClient, SigningKey
 from accounts.services.retire_signing_key import retire_signing_key
 from accounts.services.rotate_signing_keys import ensure_signing_keys, rotate_signing_keys
-from accounts.tokens.keyring import current_key_ring
+from accounts.tokens.keyring import current_key_ring, load_key_ring
 from batchtokens.errors import NoNewToken, OperationFinal, OperationNotFound
 from batchtokens.models import (
     EntryKind,
@@ -429,3 +429,15 @@ def test_keys_are_in_the_authoritys_chain(world: mandates.Savings, issued: Issue
     assert (EntryKind.KEY_COMPROMISED, issued.row.kid) in told
     assert (EntryKind.KEY_RETIRED, access) in told
     assert {kid for _, kid in told} == set(SigningKey.objects.values_list("kid", flat=True))
+
+
+def test_a_superseded_key_is_published_until_its_last_token_ends(world: mandates.Savings) -> None:
+    longest = mandates.issue(world, valid_to=mandates.in_days(40)).row
+    mandates.issue(world)
+    rotate_signing_keys(overlap=timedelta(0), purposes=[Purpose.OPERATION])
+
+    def published(at: datetime) -> bool:
+        return load_key_ring(now=at).has(longest.kid)
+
+    assert published(longest.valid_to - timedelta(seconds=1))
+    assert not published(longest.valid_to)
