@@ -19,7 +19,7 @@ from batchtokens.models import QueuedRun, RunState
 from batchtokens.services.dispatch import Outcome, claimed_at, finish_run
 from batchtokens.services.enqueue import seal_context
 from batchtokens_verifier.canonical import parse_json
-from batchtokens_verifier.errors import InvalidOperation, OperationHeld
+from batchtokens_verifier.errors import ExecutorStopped, InvalidOperation, OperationHeld
 
 # 4xx that ask for another try; every other 4xx but a hold's is the executor's last word.
 RETRIED = frozenset({408, 425, 429})
@@ -95,8 +95,8 @@ def _outcome(status: int, content: bytes) -> Outcome:
     if status == httpx.codes.OK:
         return Outcome(RunState.DONE)
     code = _code(content, status)
-    # A hold may be lifted inside the window (ADR 0008).
-    retried = status in RETRIED or code == OperationHeld.code
+    # A hold may be lifted, and an executor started again, inside the window (ADR 0008).
+    retried = status in RETRIED or code in (OperationHeld.code, ExecutorStopped.code)
     final = 400 <= status < 500 and not retried
     return Outcome(RunState.DEAD if final else RunState.PENDING, code)
 

@@ -118,9 +118,10 @@ def test_the_time_for_headers_and_body_is_one(run: QueuedRun, settings: Any) -> 
     assert stored(run) == (DEAD, "http_400")
 
 
-def test_a_hold_is_not_the_executors_last_word(run: QueuedRun) -> None:
-    deliver_run(run, http=answer(403, b'{"code": "operation_held"}'))
-    assert stored(run) == (PENDING, "operation_held")
+@pytest.mark.parametrize("code", ["operation_held", "executor_stopped"])
+def test_what_may_be_lifted_is_not_the_executors_last_word(run: QueuedRun, code: str) -> None:
+    deliver_run(run, http=answer(403, f'{{"code": "{code}"}}'.encode()))
+    assert stored(run) == (PENDING, code)
 
 
 def test_a_hold_is_the_last_word_when_the_window_ends(run: QueuedRun) -> None:
