@@ -3,6 +3,7 @@
 from django.urls import path
 
 from batchtokens.api import (
+    checks,
     consents,
     operations,
     queue,
@@ -28,6 +29,11 @@ urlpatterns = [
         name="operation-limits",
     ),
     path("api/v1/operations/<public_id>", operations.OperationView.as_view(), name="operation"),
+    path(
+        "api/v1/operations/<public_id>/check",
+        checks.CheckView.as_view(),
+        name="operation-check",
+    ),
     path(
         "api/v1/operations/<public_id>/timeline",
         operations.TimelineView.as_view(),

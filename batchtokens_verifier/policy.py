@@ -17,6 +17,7 @@ from batchtokens_verifier.claims import (
     parse_access_token,
     parse_operation_token,
 )
+from batchtokens_verifier.constraints import Constraints
 from batchtokens_verifier.errors import (
     InvalidOperation,
     OperationHeld,
@@ -242,7 +243,14 @@ def check_validity(
     ahead: how far valid_from may lie in the future, for a clock that is behind the authority's.
     Raises OutsideValidity.
     """
-    if not claims.constraints.valid_from - ahead <= at < claims.constraints.valid_to:
+    check_instant(claims.constraints, at, ahead=ahead)
+
+
+def check_instant(
+    constraints: Constraints, at: datetime, *, ahead: timedelta = timedelta()
+) -> None:
+    """Do the same for constraints alone. Raises OutsideValidity."""
+    if not constraints.valid_from - ahead <= at < constraints.valid_to:
         raise OutsideValidity
 
 

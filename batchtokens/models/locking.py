@@ -104,6 +104,19 @@ def lock_operation_tokens(
     return {row.token_hash: _locked(row, now) for row in rows}
 
 
+def read_operation_token(*, pk: Any, now: dt.datetime | None = None) -> LockedToken | None:
+    """Read the same of one row without a lock: what it says may be over when it is read.
+
+    Raises LedgerBroken.
+    """
+    for row in _read("id", [pk], None, "", lock=False):
+        found = _locked(row, now)
+        if isinstance(found, LedgerBroken):
+            raise found
+        return found
+    return None
+
+
 def _lock(
     where: str, values: Sequence[Any], attempt_of: ServiceClient | None, idempotency_key: str
 ) -> list[Any]:
@@ -134,21 +147,26 @@ def _locked(row: Any, now: dt.datetime | None) -> LockedToken | LedgerBroken:
 
 
 def _read(
-    where: str, values: Sequence[Any], attempt_of: ServiceClient | None, idempotency_key: str
+    where: str,
+    values: Sequence[Any],
+    attempt_of: ServiceClient | None,
+    idempotency_key: str,
+    *,
+    lock: bool = True,
 ) -> list[Any]:
-    """Return the locked rows as OperationTokens with the extra columns of `_statement`."""
+    """Return the rows as OperationTokens with the extra columns of `_statement`."""
 
     def key(value: Any) -> Any:
         return OperationToken._meta.pk.get_db_prep_value(value, connection)
 
     client = key(attempt_of.pk if attempt_of else None)
     keys = [key(value) for value in values] if where == "id" else values
-    statement = _statement(where, len(values))
+    statement = _statement(where, len(values), lock=lock)
     return list(OperationToken.objects.raw(statement, [client, idempotency_key, *keys]))
 
 
-def _statement(where: str, count: int) -> str:
-    waited, aggregate, json_object, lock = _DIALECTS[connection.vendor]
+def _statement(where: str, count: int, *, lock: bool) -> str:
+    waited, aggregate, json_object, row_lock = _DIALECTS[connection.vendor]
 
     def as_json(model: type[Model], alias: str) -> str:
         names = [f.column for f in model._meta.concrete_fields if f.column not in _LEFT_OUT]
@@ -173,7 +191,7 @@ def _statement(where: str, count: int) -> str:
           CASE WHEN k.executor_id IS NOT NULL THEN {control} END AS control_row,
           (SELECT coalesce(max(p.size), 0) FROM {Checkpoint._meta.db_table} p) AS sealed_size
         FROM (SELECT * FROM {OperationToken._meta.db_table} WHERE {where} IN ({marks})
-          ORDER BY id {lock}) t
+          ORDER BY id {row_lock if lock else ''}) t
         JOIN {User._meta.db_table} u ON u.id = t.user_id
         JOIN {ServiceClient._meta.db_table} x ON x.id = t.executor_id
         JOIN {OperationType._meta.db_table} y ON y.id = t.operation_type_id

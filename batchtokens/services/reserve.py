@@ -134,7 +134,13 @@ def reserve_slot(
         raise OperationTokenNotValid
     check_operation_copy(claims, request.operation)
     check_allowed(locked)
-    claim = claim_slot(locked, claims, presented=request.amount, occurrence=request.occurrence)
+    claim = claim_slot(
+        locked,
+        claims.operation,
+        claims.constraints,
+        presented=request.amount,
+        occurrence=request.occurrence,
+    )
     check_caps(locked, claim.amount)
     return _reserve(locked, claim, by=by, request=request, key=key)
 

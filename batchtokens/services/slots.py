@@ -9,7 +9,6 @@ from typing import Any
 
 from batchtokens.models import Redemption, RedemptionAttempt, RedemptionStatus
 from batchtokens.models.locking import LockedToken
-from batchtokens_verifier.claims import OperationTokenClaims
 from batchtokens_verifier.constraints import (
     Amount,
     Constraints,
@@ -29,9 +28,9 @@ from batchtokens_verifier.errors import (
     OutsideValidity,
     SlotAlreadyRedeemed,
 )
-from batchtokens_verifier.policy import check_validity
+from batchtokens_verifier.policy import check_instant
 
-_FREE = frozenset({RedemptionStatus.RELEASED, RedemptionStatus.IN_DOUBT})
+FREE = frozenset({RedemptionStatus.RELEASED, RedemptionStatus.IN_DOUBT})
 
 
 @dataclass(frozen=True)
@@ -84,20 +83,20 @@ def effective_limits(signed: Constraints, lowered: Mapping[str, Any]) -> Constra
 
 def claim_slot(
     locked: LockedToken,
-    claims: OperationTokenClaims,
+    operation: Mapping[str, Any],
+    limits: Constraints,
     *,
     presented: Amount | None,
     occurrence: str | None,
 ) -> Claim:
     """Return the named or earliest open slot that is free, within every limit.
 
-    Raises OutsideValidity, SlotAlreadyRedeemed, LimitExceeded, OperationMismatch or
-    UnresolvedConstraint.
+    operation and limits: as signed. Raises OutsideValidity, SlotAlreadyRedeemed, LimitExceeded,
+    OperationMismatch or UnresolvedConstraint.
     """
-    check_validity(claims, locked.at)
-    limits = claims.constraints
+    check_instant(limits, locked.at)
     effective = effective_limits(limits, locked.token.lowered)
-    amount = resolve_amount(claims.operation, effective, presented)
+    amount = resolve_amount(operation, effective, presented)
     most = effective.max_individual_amount
     if most and amount.minor > most.minor:  # a fixed amount, above what the person lowered it to
         raise LimitExceeded("The amount passes max_individual_amount.", pointer="/amount")
@@ -106,7 +105,7 @@ def claim_slot(
     if former is not None and former.status_at(locked.at) == RedemptionStatus.IN_DOUBT:
         counts_at = former.counts_at
     others = (r for r in locked.redemptions.values() if r.slot != slot.name)
-    remaining = check_limits(effective, tuple(_uses(others)), Use(counts_at, amount))
+    remaining = check_limits(effective, tuple(uses_of(others)), Use(counts_at, amount))
     return Claim(slot.name, amount, counts_at, remaining, former)
 
 
@@ -131,7 +130,7 @@ def _choose(
         former = locked.redemptions.get(slot.name)
         if former is None:
             return slot, None
-        if former.status_at(locked.at) in _FREE:
+        if former.status_at(locked.at) in FREE:
             if former.amount == amount:
                 return slot, former
             if occurrence is not None:
@@ -139,7 +138,8 @@ def _choose(
     raise SlotAlreadyRedeemed(redemption_id=locked.redemptions[slots[0].name].pk)
 
 
-def _uses(redemptions: Iterable[Redemption]) -> Iterable[Use]:
+def uses_of(redemptions: Iterable[Redemption]) -> Iterable[Use]:
+    """Yield what counts: all but the released."""
     for redemption in redemptions:
         if redemption.status != RedemptionStatus.RELEASED:
             yield Use(redemption.counts_at, redemption.amount)
