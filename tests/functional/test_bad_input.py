@@ -68,6 +68,13 @@ class Endpoint:
     required: tuple[str, ...] = ()
 
 
+def consent_endpoints(alice: Caller, asked: tuple[str, ...]) -> Iterator[Endpoint]:
+    for name in ("preview", "consents"):
+        yield Endpoint(f"{OPERATIONS}/{name}", alice, operation_body(client="trigger"), asked)
+    confirm, body = f"{OPERATIONS}/consents/cns_{'0' * 32}/confirm", ("otp", "mandate_digest")
+    yield Endpoint(confirm, alice, dict.fromkeys(body, SECRET), body)
+
+
 @pytest.fixture
 def endpoints(
     world: mandates.Savings, alice: Caller, trigger: Caller, executor: Caller, issued: Issued
@@ -93,16 +100,7 @@ def endpoints(
         Endpoint(f"{AUTH}/token/verify", anyone, {"token": SECRET}, ("token",)),
         Endpoint(f"{AUTH}/logout", alice, {"refresh": SECRET}),
         Endpoint(OPERATIONS, alice, operation_body(), asked),
-        *(
-            Endpoint(f"{OPERATIONS}/{name}", alice, operation_body(client="trigger"), asked)
-            for name in ("preview", "consents")
-        ),
-        Endpoint(
-            f"{OPERATIONS}/consents/cns_{'0' * 32}/confirm",
-            alice,
-            {"otp": SECRET, "mandate_digest": "x"},
-            ("otp", "mandate_digest"),
-        ),
+        *consent_endpoints(alice, asked),
         Endpoint(f"{operation}/limits", alice, {"max_occurrences": 1, "reason": "x"}),
         *(
             Endpoint(f"{operation}/{v}", alice, {"reason": "x"})
