@@ -218,6 +218,20 @@ def test_a_mandate_that_was_signed_anew_is_proved_with_both_keys(
     assert former not in trusted().by_kid
 
 
+def test_another_mandates_receipt_proves_nothing_here(pack: Any, world: mandates.Savings) -> None:
+    other = mandates.redeem(world, mandates.issue(world), "other").attempt.receipt
+    assert refused_at({**pack, "receipts": [other, *pack["receipts"][1:]]}) == "/receipts/0"
+
+
+def test_no_key_is_put_in_anothers_place_or_beside(pack: Any) -> None:
+    keys = pack["keys"]["keys"]
+    spare = next(k for k in current_key_ring().jwks()["keys"] if k["purpose"] == "access")
+    assert refused_at({**pack, "keys": {"keys": [*keys, spare]}}) == "/keys"
+    for place, key in enumerate(keys):
+        forged = [*keys[:place], {**key, "x": spare["x"], "y": spare["y"]}, *keys[place + 1 :]]
+        assert refused_at({**pack, "keys": {"keys": forged}}) == f"/keys/keys/{place}"
+
+
 def test_what_is_not_sealed_is_refused(row: OperationToken) -> None:
     with pytest.raises(EvidenceNotReady, match="sealer"):
         collect_evidence(row)
