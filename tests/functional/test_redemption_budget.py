@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.test import Client
 
 from batchtokens.models import LedgerEntry, OperationToken, Redemption
+from batchtokens.services.stop_executor import Caps, set_caps
 from tests import mandates
 from tests.budgets import ROWS, budget, multiply
 from tests.factories import basic
@@ -82,3 +83,15 @@ def test_answers_a_retry_in_two(world: mandates.Savings) -> None:
         answer = redeem(world, issued.token, "budget")
 
     assert (answer.status_code, answer.json()["receipt"]) == (200, first.json()["receipt"])
+
+
+def test_redeems_within_caps_in_three_statements(world: mandates.Savings) -> None:
+    caps = Caps(max_count_minute=9, max_count_day=9, max_minor_day=10**6, currency="USD")
+    set_caps(executor=world.redeemer, caps=caps, reason="budget")
+    issued = mandates.issue(world)
+
+    # SQLite has no writing CTE: there the use is a statement of its own.
+    with budget(3 if connection.vendor == "postgresql" else 4):
+        answer = redeem(world, issued.token, "capped")
+
+    assert answer.status_code == 201, answer.content
