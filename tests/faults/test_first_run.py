@@ -49,6 +49,10 @@ PASTED = (
     '"code": "invalid_otp"',
     '"amr":["pwd","rc","mfa"],"current":true',
     '"code":"recovery_code_used"',
+    "Standing order: deposit 50.00 USD from “chk-1042” into “sav-7781”",
+    '"code": "invalid_authorization_details"',
+    '"type": "savings.standing_order"',
+    '"verdict": "accepted"',
 )
 
 
