@@ -177,32 +177,6 @@ def test_a_held_operations_run_waits_and_is_skipped_after_its_window(queued: Iss
     assert (run.state, run.code) == (RunState.DEAD, "operation_held")
 
 
-def test_what_its_window_closed_on_stays_skipped_after_the_resume(queued: Issued) -> None:
-    hold_operation(operation_id=queued.row.pk, by=HoldKind.USER)
-    first, second = QueuedRun.objects.order_by("due_at")[:2]
-    # No worker looked until the hold was gone.
-    resume_operation(
-        operation_id=queued.row.pk, by=HoldKind.USER, now=first.closes_at + timedelta(seconds=1)
-    )
-
-    claimed = claim_runs(owner="worker", limit=10, now=second.due_at)
-
-    assert [run.occurrence for run in claimed] == ["o1"]
-    first.refresh_from_db()
-    assert (first.state, first.code) == (RunState.DEAD, "operation_held")
-
-
-def test_a_hold_after_its_window_excuses_no_run(queued: Issued) -> None:
-    run = QueuedRun.objects.order_by("due_at")[0]
-    late = run.closes_at + timedelta(seconds=1)
-    hold_operation(operation_id=queued.row.pk, by=HoldKind.USER, now=late)
-
-    assert claim_runs(owner="worker", limit=10, now=late) == []
-
-    run.refresh_from_db()
-    assert (run.state, run.code) == (RunState.DEAD, "outside_validity")
-
-
 def test_a_resumed_operation_runs_inside_its_window(queued: Issued) -> None:
     hold_operation(operation_id=queued.row.pk, by=HoldKind.USER)
     resume_operation(operation_id=queued.row.pk, by=HoldKind.USER)

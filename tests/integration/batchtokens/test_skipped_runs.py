@@ -1,0 +1,52 @@
+"""Runs whose window closed on a hold: skipped for good; a later hold excuses none."""
+
+from datetime import timedelta
+
+import pytest
+
+from batchtokens.models import HoldKind, QueuedRun, RunState
+from batchtokens.services.dispatch import claim_runs
+from batchtokens.services.enqueue import enqueue_operation_token
+from batchtokens.services.hold import hold_operation, resume_operation
+from batchtokens.services.issue import Issued
+from tests import mandates
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def queued() -> Issued:
+    world = mandates.savings()
+    issued = mandates.issue(
+        world, schedule="FREQ=DAILY;COUNT=3", due_window="PT1H", periodic_limits=None
+    )
+    enqueue_operation_token(
+        by=world.trigger.client, token=issued.token, operation=mandates.OPERATION
+    )
+    return issued
+
+
+def test_what_its_window_closed_on_stays_skipped_after_the_resume(queued: Issued) -> None:
+    hold_operation(operation_id=queued.row.pk, by=HoldKind.USER)
+    first, second = QueuedRun.objects.order_by("due_at")[:2]
+    # No worker looked until the hold was gone.
+    resume_operation(
+        operation_id=queued.row.pk, by=HoldKind.USER, now=first.closes_at + timedelta(seconds=1)
+    )
+
+    claimed = claim_runs(owner="worker", limit=10, now=second.due_at)
+
+    assert [run.occurrence for run in claimed] == ["o1"]
+    first.refresh_from_db()
+    assert (first.state, first.code) == (RunState.DEAD, "operation_held")
+
+
+def test_a_hold_after_its_window_excuses_no_run(queued: Issued) -> None:
+    run = QueuedRun.objects.order_by("due_at")[0]
+    late = run.closes_at + timedelta(seconds=1)
+    hold_operation(operation_id=queued.row.pk, by=HoldKind.USER, now=late)
+
+    assert claim_runs(owner="worker", limit=10, now=late) == []
+
+    run.refresh_from_db()
+    assert (run.state, run.code) == (RunState.DEAD, "outside_validity")
