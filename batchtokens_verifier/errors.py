@@ -111,8 +111,6 @@ class LedgerNotValid(VerificationError):
 
 
 class TokenMissing(VerificationError):
-    """No bearer token came."""
-
     code = "not_authenticated"
     status = 401
     title = "Unauthorized"
@@ -155,16 +153,12 @@ class DeliveryNotValid(VerificationError):
 
 
 class LengthRequired(VerificationError):
-    """A delivery says how long it is."""
-
     code = "length_required"
     status = 411
     title = "A Content-Length is needed."
 
 
 class BodyTooLarge(VerificationError):
-    """More was sent than a delivery can have."""
-
     code = "body_too_large"
     status = 413
     title = "The body is too large."

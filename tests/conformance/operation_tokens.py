@@ -40,6 +40,7 @@ def _each() -> Iterator[Vector]:
     yield from _times()
     yield from _copies()
     yield from _headers()
+    yield from _keys()
     yield from _encodings()
     yield from _claims()
     yield from authorization_details()
@@ -140,6 +141,11 @@ def _headers() -> Iterator[Vector]:
     }
     for name, changed in headers.items():
         yield vector(f"header: {name}", NOT_VALID, token=mint(claims, header=changed))
+
+
+def _keys() -> Iterator[Vector]:
+    claims = operation_claims()
+    stranger = {name: SIGNING_KEYS["stranger"][name] for name in ("kty", "crv", "x", "y")}
     for key in ("access", "refresh", "receipt", "status", "introspection", "checkpoint"):
         yield vector(f"signed with the {key} key", NOT_VALID, token=mint(claims, key=key))
     kid = SIGNING_KEYS["operation"]["kid"]
