@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults, pytes
 RING_TTL = 1  # second that each process trusts its copy of the keys
 OVERLAP = timedelta(seconds=4)  # longer than that, as KEY_PUBLISH_AHEAD is longer than a minute
 CACHED = 2.0  # seconds that verifiers keep the key set
-WORKERS, CLIENTS, LASTS = 2, 3, 12.0
+WORKERS, CLIENTS, LASTS = 2, 3, 20.0
 
 
 @pytest.fixture
