@@ -33,6 +33,11 @@ faults: $(DEVELOPMENT) ## run what kills processes and races for rows, on a real
 bench: $(DEVELOPMENT) ## measure batches against single calls, on a real PostgreSQL
 	@$(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m benchmarks
 
+.PHONY: soak
+soak: $(DEVELOPMENT) ## walk 20,000 random steps against a model, on a real PostgreSQL (MACHINE_SEED=n)
+	@MACHINE_STEPS=20000 $(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m tests --database postgresql \
+	  tests/integration/batchtokens/test_mandates_machine.py -n0 -s $(ARGS)
+
 .PHONY: lint
 lint: $(DEVELOPMENT) ## check style, format, types and layers
 	$(BIN)/ruff check

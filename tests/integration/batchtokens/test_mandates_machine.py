@@ -191,8 +191,10 @@ class MandatesMachine(MandatesWorld):
         self.agree(expected, lambda: self.survive(crash, call))
 
     @precondition(lambda self: self.mandates)
-    @rule(which=st.integers(0, 9), by=HOLDERS, crash=st.integers(0, 4))
-    def hold(self, which: int, by: str, crash: int) -> None:
+    @rule(which=st.integers(0, 9), by=HOLDERS, crash=st.integers(0, 4), sure=st.integers(0, 2))
+    def hold(self, which: int, by: str, crash: int, sure: int) -> None:
+        if sure:
+            return
         number = self.chosen(which)
         expected = self.mandates[number].hold(by, self.clock)
         self.change(number, crash, hold_operation, expected, by=HoldKind(by))
@@ -249,8 +251,7 @@ class MandatesMachine(MandatesWorld):
 
     @rule()
     def rotate(self) -> None:
-        purposes = [Purpose.OPERATION, Purpose.RECEIPT]
-        rotate_signing_keys(overlap=timedelta(0), purposes=purposes)
+        rotate_signing_keys(overlap=timedelta(0), purposes=[Purpose.OPERATION, Purpose.RECEIPT])
 
     @precondition(lambda self: self.mandates)
     @rule(anew=st.booleans())
