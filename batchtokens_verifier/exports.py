@@ -87,6 +87,8 @@ class _Reader:
                 self._read_entry(told["index"], told["entry"], told["hash"])
             case "row":
                 self._read_row(told)
+            case _:
+                raise InvalidOperation
 
     def _find(self, chain: str, seq: int, problem: str) -> None:
         self.report.findings.append(LedgerFinding(chain, seq, problem))

@@ -275,18 +275,24 @@ def changes_of_lines(lines: list[str], chance: random.Random) -> Iterator[tuple[
     yield lines[: chance.randrange(1, len(lines))], place
 
 
+def without_heads(lines: list[str]) -> list[str]:
+    return [line for line in lines if not line.startswith('{"is":"checkpoint"')]
+
+
+def entries_of(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith('{"is":"entry"')]
+
+
 @pytest.mark.slow
 def test_every_tampering_with_an_export_is_found(made: ledgers.History) -> None:
     lines = list(export_ledger())
     kinds = [json.loads(line)["is"] for line in lines]
     anchors = [Checkpoint.objects.latest("size").token]
     tried = 0
-    for seed in range(60):
+    for seed in range(80):
         for flawed, place in changes_of_lines(lines, random.Random(seed)):
-            same = sorted(flawed) == sorted(lines) and kinds[place] != "entry"
-            only_heads = set(lines) - set(flawed) <= {
-                line for line, kind in zip(lines, kinds, strict=True) if kind == "checkpoint"
-            } and set(flawed) <= set(lines)
+            same = sorted(flawed) == sorted(lines) and entries_of(flawed) == entries_of(lines)
+            only_heads = without_heads(flawed) == without_heads(lines) and set(flawed) <= set(lines)
             if same or only_heads:
                 continue  # another order of rows, or a known head less, tells nothing else
             tried += 1
