@@ -5,7 +5,6 @@ import os
 from rich.console import Console
 from rich.table import Table
 
-from tests.environment import enter_test_environment
 from tests.postgres import postgres
 
 
@@ -14,7 +13,8 @@ def main() -> None:
     console = Console()
     with postgres() as url:
         os.environ["TEST_DATABASE_URL"] = url
-        enter_test_environment()
+        import tests.environment  # noqa: F401, PLC0415 - it enters as it is imported, with the address
+
         os.environ["DJANGO_SETTINGS_MODULE"] = "authproject.settings"
         import django  # noqa: PLC0415 - the environment comes first
 
