@@ -1,14 +1,19 @@
 """Ledgers with a history, for tests that tamper with them: several chains, sealed bit by bit."""
 
+import json
 import random
 from dataclasses import dataclass
+from typing import Any
 
-from batchtokens.models import HoldKind
+from batchtokens.models import HoldKind, LedgerLeaf, OperationToken
 from batchtokens.services.hold import hold_operation, resume_operation
 from batchtokens.services.issue import Issued
 from batchtokens.services.revoke import cancel_operation
 from batchtokens.services.seal import Sealing
 from batchtokens.services.settle import Closing, release_redemption, settle_redemption
+from batchtokens_verifier.canonical import b64url
+from batchtokens_verifier.ledger import entry_hash
+from batchtokens_verifier.merkle import leaf_hash
 from tests import mandates
 
 
@@ -77,3 +82,18 @@ def history(seed: int, *, steps: int = 30) -> History:
     made = History(mandates.savings(), random.Random(seed), [], Sealing())
     made.grow(steps)
     return made
+
+
+def canonical(body: Any) -> str:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def hash_anew(token: OperationToken) -> None:
+    previous = ""
+    for entry in token.ledger_entries.order_by("seq"):
+        entry.entry = canonical({**json.loads(entry.entry), "prev": previous})
+        entry.hash = previous = entry_hash(entry.entry)
+        entry.save()
+        leaf = b64url(leaf_hash(entry.entry.encode()))
+        LedgerLeaf.objects.filter(entry=entry).update(hash=leaf)
+    OperationToken.objects.filter(pk=token.pk).update(head_hash=previous)
