@@ -5,11 +5,11 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.errors import SigningKeyUnknown
 from accounts.models import SigningKey
 from accounts.services.record_event import NOWHERE, record_event
 from accounts.services.rotate_signing_keys import add_keys
 from accounts.signals import signing_keys_changed
+from accounts.tokens.errors import SigningKeyUnknown
 from accounts.tokens.key_states import never_signs
 from accounts.tokens.key_store import key_store
 from accounts.tokens.keyring import forget_key_ring

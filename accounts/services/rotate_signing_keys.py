@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.errors import TooManyKeys
 from accounts.models import SigningKey
 from accounts.services.record_event import NOWHERE, record_event
 from accounts.signals import signing_keys_changed
+from accounts.tokens.errors import TooManyKeys
 from accounts.tokens.key_store import key_store
 from accounts.tokens.keyring import forget_key_ring, load_key_ring
 from batchtokens_verifier.jws import MAX_KEYS, Purpose

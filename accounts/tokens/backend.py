@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError
 
-from accounts.errors import NoSigningKey
+from accounts.tokens.errors import NoSigningKey
 from accounts.tokens.keyring import RingKey, current_key_ring, fresher_key_ring
 from batchtokens_verifier.canonical import b64url
 from batchtokens_verifier.errors import VerificationError

@@ -13,8 +13,9 @@ from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
 from accounts.crypto import open_sealed, seal
-from accounts.errors import NoSigningKey, SealBroken, SigningKeyNotOurs
+from accounts.errors import SealBroken
 from accounts.models import SigningKey
+from accounts.tokens.errors import NoSigningKey, SigningKeyNotOurs
 from batchtokens_verifier.jws import Purpose
 
 # RFC 7518 section 6.2.1.1: the curve of ES256.

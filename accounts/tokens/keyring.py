@@ -15,8 +15,8 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.errors import NoSigningKey, SigningKeyNotOurs
 from accounts.models import SigningKey
+from accounts.tokens.errors import NoSigningKey, SigningKeyNotOurs
 from accounts.tokens.key_states import KeyState, key_states, never_signs
 from accounts.tokens.key_store import KeyPair, key_store
 from batchtokens_verifier.jws import KeySet, Purpose, VerificationKey

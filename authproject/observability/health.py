@@ -13,8 +13,8 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from accounts.errors import NoSigningKey
 from accounts.limits.stores import redis
+from accounts.tokens.errors import NoSigningKey
 from accounts.tokens.keyring import KeyRing, current_key_ring, fresher_key_ring
 from batchtokens.services.measure_sealing import seconds_unsealed
 from batchtokens.services.report_missed import missed_recently

@@ -16,11 +16,11 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from accounts.errors import NoSigningKey
 from accounts.management.base import Stop, UsageError
 from accounts.models import User
 from accounts.services.record_event import record_event
 from accounts.services.rotate_signing_keys import ensure_signing_keys
+from accounts.tokens.errors import NoSigningKey
 from accounts.tokens.keyring import RingKey, current_key_ring
 from batchtokens_verifier.jws import Purpose
 

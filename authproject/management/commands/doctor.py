@@ -12,10 +12,10 @@ from django.core.checks.messages import WARNING
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from accounts.errors import SigningKeyNotOurs
 from accounts.management.base import Findings, ProductCommand
 from accounts.models import ApiKey, OutgoingEmail, SigningKey
 from accounts.services.warn_expiring_keys import WARN_BEFORE
+from accounts.tokens.errors import SigningKeyNotOurs
 from accounts.tokens.key_store import key_store
 from authproject.observability.health import OK, readiness
 from authproject.production import refusals

@@ -14,13 +14,13 @@ from joserfc import jws
 from joserfc.jwk import ECKey, KeySet
 
 from accounts.crypto import seal
-from accounts.errors import NoSigningKey
 from accounts.models import SigningKey
 from accounts.services.retire_signing_key import retire_signing_key
 from accounts.services.rotate_signing_keys import ensure_signing_keys, rotate_signing_keys
 from accounts.services.verify_access_token import verify_access_token
 from accounts.tokens import keyring
 from accounts.tokens.backend import sign
+from accounts.tokens.errors import NoSigningKey
 from accounts.tokens.key_store import key_store
 from accounts.tokens.keyring import COOL_DOWN, current_key_ring, forget_key_ring, load_key_ring
 from batchtokens_verifier.errors import TokenNotValid

@@ -7,12 +7,12 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.errors import NoSigningKey, SigningKeyNotOurs, SigningKeyUnknown
 from accounts.models import SecurityEvent, SigningKey
 from accounts.services.retire_signing_key import retire_signing_key
 from accounts.services.rotate_signing_keys import ensure_signing_keys, rotate_signing_keys
 from accounts.services.verify_access_token import verify_access_token
 from accounts.tokens.backend import sign
+from accounts.tokens.errors import NoSigningKey, SigningKeyNotOurs, SigningKeyUnknown
 from accounts.tokens.key_states import KeyState, key_states
 from accounts.tokens.key_store import key_store
 from accounts.tokens.keyring import current_key_ring, load_key_ring
