@@ -107,7 +107,7 @@ class _RefusedAt(InvalidOperation):
 
 
 def check_operation(value: object, *, known: Collection[str] = ()) -> dict[str, JSON]:
-    """Return a copy of the operation `value`, or refuse it (DESIGN §2).
+    """Return a copy of the operation `value`, or refuse it.
 
     Objects, arrays, strings and booleans only; ASCII names, NFC strings of visible characters,
     depth at most 5, at most 4 KiB; `action` is a string; `amount`, when there, a valid amount.

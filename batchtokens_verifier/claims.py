@@ -1,4 +1,4 @@
-"""Reads the claims of access and operation tokens (RFC 9068, RFC 9396; DESIGN §5.1).
+"""Reads the claims of access and operation tokens (RFC 9068, RFC 9396).
 
 Wire format, append-only: an unknown claim is ignored, but an unknown member of the one
 authorization_details element is refused, because an unread constraint would not constrain.
@@ -143,7 +143,7 @@ def check_times(claims: AccessTokenClaims, now: datetime) -> None:
 def parse_operation_token(
     claims: Mapping[str, Any], *, allow_secondly: bool = False
 ) -> OperationTokenClaims:
-    """Read verified claims and check all that one token says about itself (DESIGN §5.1).
+    """Read verified claims and check all that one token says about itself.
 
     allow_secondly: also schedules finer than DAILY. Raises OperationTokenNotValid.
     """

@@ -1,4 +1,4 @@
-"""Takes in a delivery of the authority's worker (Standard Webhooks 1.0; DESIGN §5.3).
+"""Takes in a delivery of the authority's worker (Standard Webhooks 1.0).
 
 The copy of the operation in it is not believed: `policy.verify_operation_token` compares it.
 """

@@ -1,7 +1,7 @@
 """Errors of the product: one root, one stable code each; the verifier's own below it.
 
-They know no HTTP framework: `authproject/problems.py` turns them into answers. Codes are DESIGN
-§5.6 and never change; texts may. No message holds token material.
+They know no HTTP framework: `authproject/problems.py` turns them into answers. Codes are
+listed in docs/errors.md and never change; texts may. No message holds token material.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ class InvalidFieldsError(ProblemError):
 
 
 class InvalidOperation(ProblemError):
-    """What was given is not an operation in canonical form (DESIGN §2)."""
+    """What was given is not an operation in canonical form (RFC 8785)."""
 
     code = "invalid_operation"
     title = "The operation is not valid."
@@ -64,7 +64,7 @@ class InvalidOperation(ProblemError):
 
 
 class InvalidConstraints(ProblemError):
-    """The constraints of an operation are not valid (DESIGN §2, §6)."""
+    """The constraints of an operation are not valid."""
 
     code = "invalid_constraints"
     title = "The constraints are not valid."
@@ -130,7 +130,7 @@ class ScopeMissing(VerificationError):
 
 
 class OperationTokenNotValid(TokenNotValid):
-    """Wrong signature, issuer, audience, bytes, or unknown: one answer (DESIGN §5.6)."""
+    """Wrong signature, issuer, audience, bytes, or unknown: one answer (I10)."""
 
     code = "operation_token_not_valid"
     status = 403

@@ -1,4 +1,4 @@
-"""Decides whether an operation token may be acted on, offline (DESIGN §3 step 1).
+"""Decides whether an operation token may be acted on, offline (I3, I9).
 
 Offline is never enough to act: whether a slot is free, and whether the operation was held or
 cancelled since its status list was made, only its redemption tells.

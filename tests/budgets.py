@@ -1,4 +1,4 @@
-"""Statement budgets (DESIGN §8): counts a request's own statements, with few and with many rows."""
+"""Statement budgets: counts a request's own statements, with few and with many rows."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -71,7 +71,7 @@ def _details(text: str) -> Mapping[str, Any]:
 
 
 def _record(refusal: ProblemError, client: ServiceClient, request: HttpRequest) -> None:
-    """Keep what a known client was refused (DESIGN I12); an outage is no refusal."""
+    """Keep what a known client was refused (I12); an outage is no refusal."""
     if refusal.status >= 500:
         return
     record_event(

@@ -1,1 +1,1 @@
-"""The REST interface of batchtokens (DESIGN §5.4, §5.5, §9)."""
+"""The REST interface of batchtokens."""

@@ -1,4 +1,4 @@
-"""`/api/v1/redemptions`: an executor reserves a slot, acts, settles or releases (DESIGN §5.4)."""
+"""`/api/v1/redemptions`: an executor reserves a slot, acts, settles or releases (I1, I5)."""
 
 from __future__ import annotations
 

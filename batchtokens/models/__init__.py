@@ -1,6 +1,6 @@
 """What batchtokens stores.
 
-The invariants of DESIGN §7 that a database can hold are constraints here.
+The invariants (docs/invariants.md) that a database can hold are constraints here.
 """
 
 from batchtokens.models.consents import Consent, ConsentStatus

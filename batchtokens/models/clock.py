@@ -1,4 +1,4 @@
-"""The database's clock: the one clock that decides (DESIGN I8).
+"""The database's clock: the one clock that decides (I8).
 
 It gives the instant of reading, not the statement's or the transaction's start.
 """

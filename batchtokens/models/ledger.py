@@ -1,4 +1,4 @@
-"""The ledger: one hash-chained list of canonical JSON entries per operation token (DESIGN §6).
+"""The ledger: one hash-chained list of canonical JSON entries per operation token (I2).
 
 What concerns no single token (keys, executors, types, a restore) is in the authority's own chain.
 An entry holds no personal value, only digests salted with the token's own salt.

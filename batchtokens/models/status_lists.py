@@ -1,4 +1,4 @@
-"""Status lists: where offline verifiers look whether a token was held or cancelled (DESIGN §5.5).
+"""Status lists: where offline verifiers look whether a token was held or cancelled.
 
 The bits are not stored: they follow from the rows of the tokens that have a place in the list.
 """

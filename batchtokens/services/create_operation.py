@@ -22,7 +22,7 @@ from batchtokens_verifier.errors import IdempotencyMismatch, ProblemError
 
 @dataclass(frozen=True)
 class OperationRequest:
-    """What the person asks for; `constraints` as in DESIGN §5.1, valid_from optional."""
+    """What the person asks for; `constraints` as in the token, valid_from optional."""
 
     type: str
     operation: Mapping[str, Any]

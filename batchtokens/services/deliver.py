@@ -1,4 +1,4 @@
-"""Deliver one claimed run to its executor over HTTP, signed by Standard Webhooks (DESIGN §5.3).
+"""Deliver one claimed run to its executor over HTTP, signed by Standard Webhooks 1.0.
 
 No transaction is open meanwhile, and nothing of the answer is believed but its status and its code.
 """

@@ -1,6 +1,6 @@
 """Draft an operation token: check what is asked for, fill in what is not, say it in a sentence.
 
-Nothing is stored or signed here, and no cap is looked at (DESIGN §5.1, §5.2).
+Nothing is stored or signed here, and no cap is looked at.
 """
 
 from __future__ import annotations

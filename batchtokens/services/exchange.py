@@ -1,4 +1,4 @@
-"""Exchange a person's access token for an operation token (RFC 8693, DESIGN §5.2).
+"""Exchange a person's access token for an operation token (RFC 8693).
 
 One subject token buys at most one operation token of a type.
 """

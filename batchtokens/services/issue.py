@@ -1,6 +1,6 @@
 """Issue an operation token: sign what was drafted, open its ledger, spend the consent.
 
-What may be asked for is checked before (DESIGN §5.1, §5.2).
+What may be asked for is checked before.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Sign a receipt: the executor's proof of what the ledger says of one redemption (DESIGN §5.4).
+"""Sign a receipt: the executor's proof of what the ledger says of one redemption.
 
-It permits nothing.
+It permits nothing. Its claims stand in docs/token-format.md.
 """
 
 from __future__ import annotations

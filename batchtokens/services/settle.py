@@ -1,6 +1,6 @@
 """Settle or release a redemption: record what the executor did.
 
-Both exclude each other for ever (DESIGN §5.4).
+Both exclude each other for ever.
 """
 
 from __future__ import annotations

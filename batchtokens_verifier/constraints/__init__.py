@@ -1,4 +1,4 @@
-"""What bounds an operation token: money, periods, schedules, slots and limits (DESIGN §5.1, §6)."""
+"""What bounds an operation token: money, periods, schedules, slots and limits."""
 
 from batchtokens_verifier.constraints.instants import format_instant, parse_instant
 from batchtokens_verifier.constraints.limits import Remaining, Use, check_limits, resolve_amount

@@ -1,4 +1,4 @@
-"""Limits: whether one more use fits into the sums and counts of the constraints (DESIGN §6)."""
+"""Limits: whether one more use fits into the sums and counts of the constraints (I1)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

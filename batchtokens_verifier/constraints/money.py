@@ -1,4 +1,4 @@
-"""Amounts of money: integer minor units and an ISO 4217 code; never a float (DESIGN §5.1)."""
+"""Amounts of money: integer minor units and an ISO 4217 code; never a float."""
 
 import re
 from collections.abc import Mapping

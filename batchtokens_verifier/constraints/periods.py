@@ -1,4 +1,4 @@
-"""Periods of a limit, day to year, as a pure function of valid_from (DESIGN §6).
+"""Periods of a limit, day to year, as a pure function of valid_from.
 
 Period 0 holds valid_from. "consent" periods start at valid_from's wall-clock time, months clamped
 from its day; "calendar" periods start at local midnight: Mondays, firsts of months and so on.

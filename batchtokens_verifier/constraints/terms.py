@@ -1,6 +1,6 @@
-"""The constraints of an operation token: one frozen value, parsed once (DESIGN §2, §5.1, §6).
+"""The constraints of an operation token: one frozen value, parsed once.
 
-Wire format, append-only: a new member is optional, last, with a default.
+Wire format (docs/token-format.md), append-only: a new member is optional, last, with a default.
 """
 
 from collections.abc import Callable, Mapping
@@ -88,7 +88,7 @@ class Constraints:
         return constraints
 
     def as_json(self) -> dict[str, Any]:
-        """Return the wire form: the members that are there, in the order of DESIGN §5.1."""
+        """Return the wire form: the members that are there, in their fixed order."""
         members = {
             "valid_from": format_instant(self.valid_from),
             "valid_to": format_instant(self.valid_to),
@@ -122,7 +122,7 @@ class Constraints:
 
     @property
     def slots_per_period(self) -> int:
-        """Return how many slots a period has where there is no schedule (DESIGN §6)."""
+        """Return how many slots a period has where there is no schedule."""
         limits = self.periodic_limits
         return (limits[0].max_count if limits else self.max_occurrences) or 1
 

@@ -1,4 +1,4 @@
-"""DESIGN §8: what an exchange and an introspection cost, with few rows and with many."""
+"""What an exchange and an introspection cost, with few rows and with many."""
 
 from collections.abc import Iterator
 from typing import Any

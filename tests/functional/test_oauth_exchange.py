@@ -1,4 +1,4 @@
-"""POST /oauth/token: a person's access token for one operation token (RFC 8693, DESIGN §5.2)."""
+"""POST /oauth/token: a person's access token for one operation token (RFC 8693)."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""One subject token under eight threads at the same instant (DESIGN §5.2, I1's sibling)."""
+"""One subject token under eight threads at the same instant (I13)."""
 
 from collections.abc import Callable
 from typing import Any

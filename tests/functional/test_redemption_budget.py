@@ -1,4 +1,4 @@
-"""DESIGN §8: a redemption costs three statements, with few rows and with many."""
+"""A redemption costs three statements, with few rows and with many."""
 
 import json
 from collections.abc import Iterator

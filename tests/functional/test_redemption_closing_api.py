@@ -1,4 +1,4 @@
-"""/api/v1/redemptions/{id}, settle and release: what the executor says it did (DESIGN §5.4)."""
+"""/api/v1/redemptions/{id}, settle and release: what the executor says it did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST /api/v1/redemptions: at most one accepted redemption a slot (DESIGN §5.4)."""
+"""POST /api/v1/redemptions: at most one accepted redemption a slot (I1)."""
 
 from __future__ import annotations
 

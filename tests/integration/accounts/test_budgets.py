@@ -1,4 +1,4 @@
-"""Statement budgets (DESIGN 8) of accounts, with few and with many rows."""
+"""Statement budgets of accounts, with few and with many rows."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""An authority for unit tests: it signs real tokens, and keeps DESIGN §5.4's rules in a dict."""
+"""An authority for unit tests: it signs real tokens, and keeps its redemptions in a dict."""
 
 import base64
 import json
