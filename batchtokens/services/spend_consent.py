@@ -24,7 +24,7 @@ POINTER = "/consent_id"
 
 
 def lock_consent(*, user_id: uuid.UUID, consent_id: str) -> Consent:
-    """Lock a consent together with its active person, in one statement; call it in a transaction.
+    """Lock an active person and their consent, in one statement; call it in a transaction.
 
     Raises ConsentNotValid, also where it is somebody else's.
     """
@@ -33,8 +33,9 @@ def lock_consent(*, user_id: uuid.UUID, consent_id: str) -> Consent:
     except UnknownId as error:
         raise ConsentNotValid(pointer=POINTER) from error
     # Of rows that it waited for, both locks bring the newest state, as only locked rows have it.
+    # The person comes first, as with everybody: who freezes an account voids its consents then.
     rows = Consent.objects.select_related("user").select_for_update(
-        no_key=True, of=("self", "user")
+        no_key=True, of=("user", "self")
     )
     consent = rows.filter(pk=pk, user=user_id, user__is_active=True).first()
     if consent is None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
+from django.db import transaction
 
+from accounts.models import User
+from accounts.services.lock_person import lock_person
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models import Consent, LedgerEntry, OperationToken
+from batchtokens.models.clock import database_now
 from batchtokens.services import request_consent as requests
 from batchtokens.services.confirm_consent import confirm_consent
 from batchtokens.services.create_operation import OperationRequest, create_operation
 from batchtokens.services.exchange import exchange_access_token
+from batchtokens.services.freeze_operations import freeze_operations
 from batchtokens.services.preview_operation import MandateRequest
 from batchtokens.services.request_consent import request_consent
 from batchtokens_verifier.errors import ProblemError
@@ -138,3 +145,66 @@ def test_open_consents_are_bounded(
     found = outcomes([partial(request_consent, by=grant, request=asked)] * AT_ONCE)
 
     assert found == {"done": 3, "too_many_consents": AT_ONCE - 3}
+
+
+def while_locked(world: mandates.Savings, then: Callable[[], Any], call: Callable[[], Any]) -> str:
+    """Call while somebody else holds the person, who does `then` before letting go."""
+
+    def hold() -> str:
+        with transaction.atomic():
+            lock_person(user=world.alice)
+            time.sleep(0.6)  # the call waits by now
+            then()
+        return ""
+
+    def wait_and_call() -> str:
+        time.sleep(0.2)
+        return outcome(call)
+
+    return "".join(at_once(hold, wait_and_call))
+
+
+def test_a_freeze_meanwhile_voids_it(world: mandates.Savings) -> None:
+    limits: dict[str, Any] = {"valid_to": mandates.in_days(30)}
+    consent = mandates.consent(world, **limits)
+    asked = mandates.exchange_request(world, consent_id=consent.public_id, **limits)
+
+    found = while_locked(
+        world,
+        partial(freeze_operations, user=world.alice),
+        partial(exchange_access_token, by=world.trigger.client, request=asked),
+    )
+
+    assert found == "consent_not_valid"
+    assert not OperationToken.objects.exists()
+
+
+def test_it_may_end_while_the_trigger_waits(world: mandates.Savings) -> None:
+    limits: dict[str, Any] = {"valid_to": mandates.in_days(30)}
+    consent = mandates.consent(world, **limits)
+    consent.expires_at = database_now() + timedelta(seconds=0.5)
+    consent.save()
+    asked = mandates.exchange_request(world, consent_id=consent.public_id, **limits)
+
+    found = while_locked(
+        world,
+        lambda: None,
+        partial(exchange_access_token, by=world.trigger.client, request=asked),
+    )
+
+    assert found == "consent_not_valid"
+    assert not OperationToken.objects.exists()
+
+
+def test_a_switch_off_meanwhile_is_noticed(world: mandates.Savings) -> None:
+    limits: dict[str, Any] = {"valid_to": mandates.in_days(30)}
+    consent = mandates.consent(world, **limits)
+    asked = mandates.exchange_request(world, consent_id=consent.public_id, **limits)
+    switch_off = partial(User.objects.filter(pk=world.alice.pk).update, is_active=False)
+
+    found = while_locked(
+        world, switch_off, partial(exchange_access_token, by=world.trigger.client, request=asked)
+    )
+
+    assert found == "consent_not_valid"
+    assert not OperationToken.objects.exists()
