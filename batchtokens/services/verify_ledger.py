@@ -24,6 +24,7 @@ from batchtokens.models import (
     instant,
     salted_digest,
 )
+from batchtokens.services.verify_consent import consent_problem
 from batchtokens_verifier.canonical import canonicalize, parameter_digest, parse_json
 from batchtokens_verifier.constraints import parse_instant
 from batchtokens_verifier.errors import LedgerNotValid
@@ -57,14 +58,18 @@ def verify_ledger() -> Iterator[tuple[int, list[Finding]]]:
         yield 0, [found]
 
 
+def _tokens() -> Any:
+    return OperationToken.objects.select_related("user", "client", "executor", "consent")
+
+
 def _page(after: Any) -> Any:
-    tokens = OperationToken.objects.order_by("pk")
+    tokens = _tokens().order_by("pk")
     return tokens.filter(pk__gt=after)[:PAGE] if after else tokens[:PAGE]
 
 
 def _verify_locked(token: OperationToken) -> Finding | None:
     with transaction.atomic():
-        locked = OperationToken.objects.select_for_update(no_key=True).get(pk=token.pk)
+        locked = _tokens().select_for_update(no_key=True, of=("self",)).get(pk=token.pk)
         ((_, finding),) = _verify_page([locked])
         return finding
 
@@ -149,7 +154,7 @@ def _row_problem(token: OperationToken, chain: Chain, stored: _Stored) -> str | 
         return "the row's head is not the chain's"
     if chain.state != token.state():
         return "the row's state differs from the chain's"
-    if problem := _signed_problem(token, chain.issued):
+    if problem := _signed_problem(token, chain.issued) or consent_problem(token, chain.issued):
         return problem
     if {r.slot: as_folded(r) for r in stored.redemptions} != chain.slots:
         return "the redemptions are not those of the chain"
