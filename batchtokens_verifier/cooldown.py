@@ -4,10 +4,11 @@ It does no I/O, so that threads and event loops share one rule.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from batchtokens_verifier.errors import AuthorityUnavailable
+from batchtokens_verifier.errors import AuthorityUnavailable, TokenNotValid
 
 # With nothing at all nothing can be verified: ask again sooner than after the cool-down.
 FIRST_RETRY_SECONDS = 1.0
@@ -26,6 +27,7 @@ class Cooldown(Generic[T]):
         self._clock = clock
         self._fetched_at = self._tried_at = float("-inf")
         self.value: T | None = None
+        self.failed = False  # whether the last attempt brought nothing
 
     def age(self) -> float:
         """Return the seconds since the value came."""
@@ -40,23 +42,22 @@ class Cooldown(Generic[T]):
         if self._clock() - self._tried_at < pause:
             return False
         self._tried_at = self._clock()
+        self.failed = True
         return True
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Surround a fetch that may fail; what is at hand then keeps serving."""
+        try:
+            yield
+        except (AuthorityUnavailable, TokenNotValid):
+            pass
+        finally:
+            # From its end: else each of those who waited would try a slow source again.
+            self._tried_at = self._clock()
 
     def keep(self, value: T) -> None:
         """Take what the attempt brought."""
         self.value = value
+        self.failed = False
         self._fetched_at = self._clock()
-
-    @property
-    def failed(self) -> bool:
-        """Tell whether the last attempt brought nothing."""
-        return self._tried_at > self._fetched_at
-
-    def have(self, detail: str) -> T:
-        """Return the value.
-
-        Raises AuthorityUnavailable with `detail` where none ever came.
-        """
-        if self.value is None:
-            raise AuthorityUnavailable(detail)
-        return self.value

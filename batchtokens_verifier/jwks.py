@@ -1,9 +1,9 @@
 """Keeps the authority's public keys at hand: fetched seldom, served when the source is away."""
 
-import asyncio
-import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 
 import httpx
 
@@ -11,11 +11,15 @@ from batchtokens_verifier.canonical import parse_json
 from batchtokens_verifier.cooldown import Cooldown
 from batchtokens_verifier.errors import AuthorityUnavailable, InvalidKeySet, InvalidOperation
 from batchtokens_verifier.jws import KeySet
+from batchtokens_verifier.single_flight import TaskFlight, ThreadFlight
 from batchtokens_verifier.transport import Answer, Request, check_url, exchange, exchange_async
 
 MAX_JWKS_BYTES = 65536
 TTL_SECONDS = 300.0
 COOL_DOWN_SECONDS = 30.0
+# Whoever keeps the source away keeps removed keys alive: not for ever.
+MAX_STALE_SECONDS = 86400.0
+AWAY = "The authority's keys cannot be had."
 
 
 class _Keys:
@@ -34,27 +38,37 @@ class _Keys:
 
     def must_wait(self, kid: str | None) -> bool:
         """Tell whether a fetch has to be waited for; else the old keys still serve."""
-        return self._kept.value is None or self._is_unknown(kid)
+        return self._is_over() or self._is_unknown(kid)
 
     def begin(self, kid: str | None) -> bool:
         """Tell whether to fetch now; another caller may have fetched while this one waited."""
-        return self.wanted(kid) and self._kept.may_try()
+        return self.wanted(kid) and self._kept.may_try(soon=self._is_over())
+
+    def attempt(self) -> AbstractContextManager[None]:
+        """Surround a fetch: after one that fails the last keys keep serving."""
+        return self._kept.attempt()
 
     def take(self, answer: Answer) -> None:
-        """Keep the keys of a good answer; after any other the last keys keep serving."""
+        """Keep the keys of a good answer. Raises AuthorityUnavailable after any other."""
         if answer.status != httpx.codes.OK:
-            return
+            raise AuthorityUnavailable(AWAY)
         try:
-            jwks = parse_json(answer.body, max_bytes=self.request.max_bytes)
-            self._kept.keep(KeySet.from_jwks(jwks))
+            found = KeySet.from_jwks(parse_json(answer.body, max_bytes=self.request.max_bytes))
+            if self._kept.value is not None:
+                found.check_follows(self._kept.value)
         except (InvalidKeySet, InvalidOperation):
-            return
+            raise AuthorityUnavailable(AWAY) from None
+        self._kept.keep(found)
 
     def serve(self, kid: str | None) -> KeySet:
-        keys = self._kept.have("The authority's keys cannot be had.")
-        if self._is_unknown(kid) and self._kept.failed:
-            raise AuthorityUnavailable("The authority's keys cannot be had.")
+        """Return the keys. Raises AuthorityUnavailable."""
+        keys = self._kept.value
+        if keys is None or self._is_over() or (self._is_unknown(kid) and self._kept.failed):
+            raise AuthorityUnavailable(AWAY)
         return keys
+
+    def _is_over(self) -> bool:
+        return self._kept.value is None or self._kept.age() >= MAX_STALE_SECONDS
 
     def _is_unknown(self, kid: str | None) -> bool:
         keys = self._kept.value
@@ -80,23 +94,23 @@ class JwksCache:
     ) -> None:
         self._keys = _Keys(uri, ttl, cool_down, max_bytes, clock)
         self._http = http
-        self._lock = threading.Lock()
+        self._flight = ThreadFlight()
 
     def keys(self, kid: str | None = None) -> KeySet:
         """Return the keys; an unknown `kid` fetches them again, at most once a cool-down.
 
-        Raises AuthorityUnavailable while there are none at all, and for an unknown `kid` while the
-        last fetch failed: the authority may have begun to sign with it since.
+        Raises AuthorityUnavailable while there are none at all or those at hand are a day old, and
+        for an unknown `kid` while the last fetch failed: the authority may have begun to sign with
+        it since.
         """
-        if self._keys.wanted(kid) and self._lock.acquire(blocking=self._keys.must_wait(kid)):
-            try:
-                if self._keys.begin(kid):
-                    self._keys.take(exchange(self._http, self._keys.request))
-            except AuthorityUnavailable:
-                pass  # the last keys keep serving
-            finally:
-                self._lock.release()
+        if self._keys.wanted(kid):
+            begin, wait = partial(self._keys.begin, kid), self._keys.must_wait(kid)
+            self._flight.join(begin=begin, fetch=self._fetch, wait=wait)
         return self._keys.serve(kid)
+
+    def _fetch(self) -> None:
+        with self._keys.attempt():
+            self._keys.take(exchange(self._http, self._keys.request))
 
 
 class AsyncJwksCache:
@@ -114,18 +128,15 @@ class AsyncJwksCache:
     ) -> None:
         self._keys = _Keys(uri, ttl, cool_down, max_bytes, clock)
         self._http = http
-        self._lock = asyncio.Lock()
+        self._flight = TaskFlight()
 
     async def keys(self, kid: str | None = None) -> KeySet:
         """Return the keys as `JwksCache.keys` does."""
-        if self._keys.wanted(kid) and (self._keys.must_wait(kid) or not self._lock.locked()):
-            async with self._lock:
-                if self._keys.begin(kid):
-                    await self._fetch()
+        if self._keys.wanted(kid):
+            begin, wait = partial(self._keys.begin, kid), self._keys.must_wait(kid)
+            await self._flight.join(begin=begin, fetch=self._fetch, wait=wait)
         return self._keys.serve(kid)
 
     async def _fetch(self) -> None:
-        try:
+        with self._keys.attempt():
             self._keys.take(await exchange_async(self._http, self._keys.request))
-        except AuthorityUnavailable:
-            return  # the last keys keep serving

@@ -82,6 +82,11 @@ class VerificationKey:
         """Return the one algorithm that this key verifies."""
         return self.jwk["alg"]
 
+    def is_same(self, other: "VerificationKey") -> bool:
+        """Tell whether `other` is this very key, for the same purpose."""
+        mine, others = ([k.jwk.get(n) for n in ("alg", *_PUBLIC_MEMBERS)] for k in (self, other))
+        return self.purpose is other.purpose and mine == others
+
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Tell whether `signature` over `message` is this key's."""
         return JWSRegistry.algorithms[self.alg].verify(message, signature, self.key)
@@ -120,6 +125,16 @@ class KeySet:
             for jwk in keys
             if _is_ours(jwk)
         )
+
+    def check_follows(self, earlier: "KeySet") -> None:
+        """Refuse a set in which a kid has become another key, or one for another purpose.
+
+        Raises InvalidKeySet.
+        """
+        for kid, key in self.by_kid.items():
+            known = earlier.get(kid)
+            if known is not None and not key.is_same(known):
+                raise InvalidKeySet("A kid has changed its key or its purpose.")
 
     def get(self, kid: str) -> VerificationKey | None:
         """Return the key named `kid`, if there is one."""

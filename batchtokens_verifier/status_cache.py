@@ -3,12 +3,13 @@
 Only addresses of the issuer's own origin are asked, whatever a token names.
 """
 
-import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,13 +17,13 @@ import httpx
 from batchtokens_verifier.claims import StatusReference
 from batchtokens_verifier.cooldown import Cooldown
 from batchtokens_verifier.errors import (
-    AuthorityUnavailable,
     OperationTokenNotValid,
     StatusUnavailable,
     TokenNotValid,
 )
 from batchtokens_verifier.jwks import AsyncJwksCache, JwksCache
 from batchtokens_verifier.jws import KeySet, unverified_kid
+from batchtokens_verifier.single_flight import TaskFlight, ThreadFlight
 from batchtokens_verifier.status_list import (
     MAX_STATUS_TOKEN_BYTES,
     StatusList,
@@ -39,51 +40,72 @@ from batchtokens_verifier.transport import (
 COOL_DOWN_SECONDS = 30.0
 MAX_LISTS = 64
 STATUS_MEDIA_TYPE = "application/statuslist+jwt"
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')  # RFC 9110 section 8.8.3
 
 
 class _List:
     """One list: when to fetch it, and what to take from an answer."""
 
     def __init__(self, uri: str, issuer: str, kept: Cooldown[StatusList]) -> None:
-        self.request = Request(
-            "GET", uri, headers={"Accept": STATUS_MEDIA_TYPE}, max_bytes=MAX_STATUS_TOKEN_BYTES
-        )
-        self.lock = threading.Lock()
-        self.async_lock = asyncio.Lock()
-        self._issuer = issuer
-        self._kept = kept
+        self.thread_flight, self.task_flight = ThreadFlight(), TaskFlight()
+        self._uri, self._issuer, self._kept = uri, issuer, kept
+        self._good_for = 0.0
+        self._etag = ""
 
     def wanted(self, now: datetime) -> bool:
-        return self._kept.value is None or self._kept.value.is_stale(now)
+        found = self._kept.value
+        return found is None or found.is_stale(now) or self._kept.age() >= found.ttl
 
     def must_wait(self, now: datetime) -> bool:
-        return self._kept.value is None or self._kept.value.is_over(now)
+        """Tell whether what is at hand says nothing (any more).
+
+        By this machine's steady clock, too: the other one may have gone back since.
+        """
+        found = self._kept.value
+        if found is None or self._kept.age() >= self._good_for:
+            return True
+        return found.is_over(now) or found.is_ahead(now)
 
     def begin(self, now: datetime) -> bool:
         return self.wanted(now) and self._kept.may_try(soon=self.must_wait(now))
 
+    def attempt(self) -> AbstractContextManager[None]:
+        """Surround a fetch: after one that fails the last list serves until its exp."""
+        return self._kept.attempt()
+
+    def request(self, now: datetime) -> Request:
+        headers = {"Accept": STATUS_MEDIA_TYPE}
+        if self._etag and not self.must_wait(now):
+            headers["If-None-Match"] = self._etag
+        return Request("GET", self._uri, headers=headers, max_bytes=MAX_STATUS_TOKEN_BYTES)
+
     def token_of(self, answer: Answer) -> str:
-        """Return the token that was answered. Raises TokenNotValid."""
+        """Return the token that was answered. Raises TokenNotValid.
+
+        Also for 304: the list at hand may be the newest, but it grows no younger by that.
+        """
         if answer.status != httpx.codes.OK or not answer.body.isascii():
             raise TokenNotValid("status list answer")
         return answer.body.decode("ascii")
 
-    def take(self, token: str, keys: KeySet, now: datetime) -> None:
+    def take(self, answer: Answer, keys: KeySet, now: datetime) -> None:
         """Keep the list, unless it is older than the one at hand.
 
         Raises TokenNotValid.
         """
-        uri = self.request.url
-        found = verify_status_list(token, keys=keys, uri=uri, now=now, issuer=self._issuer)
+        found = verify_status_list(
+            self.token_of(answer), keys=keys, uri=self._uri, now=now, issuer=self._issuer
+        )
         # Whoever sits in between could answer yesterday's list to hide today's cancellation.
         if self._kept.value is None or found.iat >= self._kept.value.iat:
             self._kept.keep(found)
+            self._good_for = found.exp - now.timestamp()
+            self._etag = answer.etag if _ETAG.fullmatch(answer.etag) else ""
 
     def serve(self, now: datetime) -> StatusList:
-        found = self._kept.value
-        if found is None or found.is_over(now):
+        if self._kept.value is None or self.must_wait(now):
             raise StatusUnavailable
-        return found
+        return self._kept.value
 
 
 class _Lists:
@@ -156,18 +178,15 @@ class StatusListCache:
         address that is not the issuer's.
         """
         kept = self._lists.at(reference)
-        if kept.wanted(now) and kept.lock.acquire(blocking=kept.must_wait(now)):
-            try:
-                if kept.begin(now):
-                    self._fetch(kept, now)
-            finally:
-                kept.lock.release()
+        if kept.wanted(now):
+            begin, fetch = partial(kept.begin, now), partial(self._fetch, kept, now)
+            kept.thread_flight.join(begin=begin, fetch=fetch, wait=kept.must_wait(now))
         return kept.serve(now)
 
     def _fetch(self, kept: _List, now: datetime) -> None:
-        with suppress(AuthorityUnavailable, TokenNotValid):  # the last list serves until its exp
-            token = kept.token_of(exchange(self._http, kept.request))
-            kept.take(token, self._keys.keys(_kid(token)), now)
+        with kept.attempt():
+            answer = exchange(self._http, kept.request(now))
+            kept.take(answer, self._keys.keys(_kid(kept.token_of(answer))), now)
 
 
 class AsyncStatusListCache:
@@ -189,16 +208,15 @@ class AsyncStatusListCache:
     async def get(self, reference: StatusReference, *, now: datetime) -> StatusList:
         """Return the list as `StatusListCache.get` does."""
         kept = self._lists.at(reference)
-        if kept.wanted(now) and (kept.must_wait(now) or not kept.async_lock.locked()):
-            async with kept.async_lock:
-                if kept.begin(now):
-                    await self._fetch(kept, now)
+        if kept.wanted(now):
+            begin, fetch = partial(kept.begin, now), partial(self._fetch, kept, now)
+            await kept.task_flight.join(begin=begin, fetch=fetch, wait=kept.must_wait(now))
         return kept.serve(now)
 
     async def _fetch(self, kept: _List, now: datetime) -> None:
-        with suppress(AuthorityUnavailable, TokenNotValid):  # the last list serves until its exp
-            token = kept.token_of(await exchange_async(self._http, kept.request))
-            kept.take(token, await self._keys.keys(_kid(token)), now)
+        with kept.attempt():
+            answer = await exchange_async(self._http, kept.request(now))
+            kept.take(answer, await self._keys.keys(_kid(kept.token_of(answer))), now)
 
 
 def _kid(token: str) -> str | None:

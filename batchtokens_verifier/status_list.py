@@ -64,6 +64,10 @@ class StatusList:
         """Tell whether a newer list should be asked for."""
         return now.timestamp() >= self.iat + self.ttl
 
+    def is_ahead(self, now: datetime) -> bool:
+        """Tell whether the list is dated further ahead than clocks may differ."""
+        return self.iat > now.timestamp() + CLOCK_SKEW_SECONDS
+
     def is_over(self, now: datetime) -> bool:
         """Tell whether the list says nothing any more."""
         return now.timestamp() >= self.exp
@@ -101,7 +105,7 @@ def verify_status_list(
 
 
 def _check_times(parsed: StatusList, now: datetime) -> None:
-    if parsed.iat > now.timestamp() + CLOCK_SKEW_SECONDS:
+    if parsed.is_ahead(now):
         raise TokenNotValid("status list iat")
     if not parsed.iat < parsed.exp <= parsed.iat + MAX_LIFETIME_SECONDS:
         raise TokenNotValid("status list exp")

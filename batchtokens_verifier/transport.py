@@ -3,6 +3,7 @@
 Both forms, for threads and for event loops, differ in nothing but who waits.
 """
 
+import asyncio
 import ipaddress
 import time
 from collections.abc import Mapping
@@ -21,10 +22,11 @@ MAX_ANSWER_BYTES = 262_144
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status and body of an HTTP response."""
+    """Status and body of an HTTP response. etag: as sent, empty without."""
 
     status: int
     body: bytes
+    etag: str = ""
 
 
 def check_url(url: str) -> str:
@@ -80,8 +82,8 @@ class Request:
 class _Body:
     """Collects an answer within its bounds.
 
-    What bounds the headers is only the step's timeout, and the 100 kB that h11 takes: the
-    authority is trusted not to drip them.
+    For threads, what bounds the headers is only the step's timeout, and the 100 kB that h11 takes:
+    the authority is trusted not to drip them.
     """
 
     def __init__(self, request: Request) -> None:
@@ -102,9 +104,9 @@ class _Body:
         if time.monotonic() > self._deadline:
             raise AuthorityUnavailable("The authority's answer took too long.")
 
-    @property
-    def read(self) -> bytes:
-        return b"".join(self._pieces)
+    def answer(self, response: httpx.Response) -> Answer:
+        etag = response.headers.get("ETag", "")
+        return Answer(response.status_code, b"".join(self._pieces), etag)
 
 
 def exchange(
@@ -126,7 +128,7 @@ def exchange(
             response.close()
     except httpx.HTTPError:
         raise AuthorityUnavailable from None
-    return Answer(response.status_code, body.read)
+    return body.answer(response)
 
 
 async def exchange_async(
@@ -136,13 +138,14 @@ async def exchange_async(
     body = _Body(request)
     sent = http.build_request(**request.content())
     try:
-        response = await http.send(sent, auth=auth, stream=True, follow_redirects=False)
-        try:
-            body.begin(response)
-            async for piece in response.aiter_bytes():
-                body.add(piece)
-        finally:
-            await response.aclose()
-    except httpx.HTTPError:
+        async with asyncio.timeout(request.deadline):
+            response = await http.send(sent, auth=auth, stream=True, follow_redirects=False)
+            try:
+                body.begin(response)
+                async for piece in response.aiter_bytes():
+                    body.add(piece)
+            finally:
+                await response.aclose()
+    except (httpx.HTTPError, TimeoutError):
         raise AuthorityUnavailable from None
-    return Answer(response.status_code, body.read)
+    return body.answer(response)
