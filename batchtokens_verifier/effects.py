@@ -14,6 +14,8 @@ from batchtokens_verifier.redemptions import Redemption
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 PLACEHOLDERS = frozenset({"?", "%s"})
+_MARK = "redemption_effect"
+_UNDONE = 0  # the attempt of an id whose effect has not ended
 
 
 class Cursor(Protocol):
@@ -83,9 +85,10 @@ class Effects:
     def run(self, connection: Connection, redemption: Redemption, effect: Effect) -> Outcome:
         """Do the effect and store its redemption id, both or neither, in a transaction of its own.
 
-        effect: takes a cursor of that transaction, returns its reference. An earlier run's outcome
-        is returned instead of a second one. Raises NoPermission, ValueError where a transaction is
-        open already, and whatever the effect raises; then nothing is changed.
+        effect: takes a cursor of that transaction, returns its reference; it must not commit or
+        roll back. An earlier run's outcome is returned instead of a second one. Raises NoPermission,
+        ValueError where a transaction is open already, and whatever the effect raises; then nothing
+        is changed.
         """
         if _is_open(connection):
             raise ValueError("a transaction is open: it would be committed with the effect")
@@ -94,9 +97,9 @@ class Effects:
             if begin := _begin(connection):
                 cursor.execute(begin)
             outcome = self.run_inside(cursor, redemption, effect)
-            connection.commit()
+            _commit(connection, cursor)
         except BaseException:
-            connection.rollback()
+            _rollback(connection, cursor)
             raise
         finally:
             cursor.close()
@@ -116,25 +119,28 @@ class Effects:
         if not self._claim(cursor, redemption):
             return self._stored(cursor, redemption)
         self._check_lease(redemption)
+        cursor.execute(f"SAVEPOINT {_MARK}")
         reference = effect(cursor)
+        # An effect that committed or rolled back took the mark with it: this is then an error.
+        cursor.execute(f"RELEASE SAVEPOINT {_MARK}")
         self._check_lease(redemption)  # what took too long is rolled back with its id
-        update = f"UPDATE {self.table} SET reference = ? WHERE redemption_id = ?"  # noqa: S608 the name is checked
-        self._execute(cursor, update, reference, redemption.redemption_id)
+        update = f"UPDATE {self.table} SET reference = ?, attempt = ? WHERE redemption_id = ?"  # noqa: S608 the name is checked
+        self._execute(cursor, update, reference, redemption.attempt, redemption.redemption_id)
         return Outcome(reference, redemption.attempt, is_new=True)
 
     def _claim(self, cursor: Cursor, redemption: Redemption) -> bool:
         insert = (
-            f"INSERT INTO {self.table} (redemption_id, attempt, reference) VALUES (?, ?, '')"  # noqa: S608 the name is checked
-            " ON CONFLICT (redemption_id) DO NOTHING"
+            f"INSERT INTO {self.table} (redemption_id, attempt, reference)"  # noqa: S608 the name is checked
+            f" VALUES (?, {_UNDONE}, '') ON CONFLICT (redemption_id) DO NOTHING"
         )
-        self._execute(cursor, insert, redemption.redemption_id, redemption.attempt)
+        self._execute(cursor, insert, redemption.redemption_id)
         return cursor.rowcount == 1
 
     def _stored(self, cursor: Cursor, redemption: Redemption) -> Outcome:
         select = f"SELECT reference, attempt FROM {self.table} WHERE redemption_id = ?"  # noqa: S608 the name is checked
         self._execute(cursor, select, redemption.redemption_id)
         row = cursor.fetchone()
-        if row is None:
+        if row is None or int(row[1]) == _UNDONE:
             raise NoPermission
         return Outcome(str(row[0]), int(row[1]), is_new=False)
 
@@ -160,6 +166,18 @@ def _begin(connection: Any) -> str:
     if hasattr(connection, "in_transaction"):
         return "BEGIN IMMEDIATE"  # the write lock comes before any read
     return "BEGIN" if getattr(connection, "autocommit", False) else ""
+
+
+def _commit(connection: Connection, cursor: Cursor) -> None:
+    connection.commit()
+    if _is_open(connection):  # in autocommit some drivers' commit() and rollback() do nothing
+        cursor.execute("COMMIT")
+
+
+def _rollback(connection: Connection, cursor: Cursor) -> None:
+    connection.rollback()
+    if _is_open(connection):
+        cursor.execute("ROLLBACK")
 
 
 def _will_hold(cursor: Any) -> bool:
