@@ -9,30 +9,47 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Also what merely looks like the marks that quote here.
-_MARKS = re.compile(r'["“”„‟«»″‶＂〝〞〟❝❞❠⹂\\]')
+# Also what merely looks like the marks that quote here, such as two apostrophes side by side.
+_DOUBLE = '"“”„‟«»″‶‴‷⁗＂〃〝〞〟❝❞❠⹂🙶🙷🙸\u02ba\u02dd\u02ee\u02f5\u02f6\u05f4'
+_SINGLE = "'`‘’‚‛′‵ꞌ＇\u00b4\u02b9\u02bb-\u02bd\u02c8\u02ca\u02cb\u055a\u05f3\u1fbd\u1fbf\u1ffe"
+_MARKS = re.compile(rf"[{_DOUBLE}\\]|[{_SINGLE}](?=[{_SINGLE}])|(?<=[{_SINGLE}])[{_SINGLE}]")
 # Spaces at an end or after a space, other blanks, and what is drawn as nothing (the visible
 # categories of an operation's texts hold some: fillers, variation selectors, joiners).
 _UNSEEN = re.compile(
     "^ | $|(?<= ) "
     "|[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
-    "|[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0]"
-    "|[\U000e0100-\U000e01ef]"
+    "|[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u2d7f\u3164\ufe00-\ufe0f\uffa0\ufffc]"
+    "|[\U0001107f\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
 )
+_MOST_ACCENTS = 4  # on one letter; more would cover what stands around
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _ISOLATE, _END_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 
 
 def quote_text(text: str) -> str:
     """Return `text` between “ and ”; different texts give different quotations."""
-    shown = _UNSEEN.sub(_number, _MARKS.sub(r"\\\g<0>", text))
-    if shown and unicodedata.category(shown[0]).startswith("M"):  # it would join the mark before it
-        shown = f"\\u{{{ord(shown[0]):x}}}{shown[1:]}"
+    shown = _without_heaps(_UNSEEN.sub(_number, _MARKS.sub(r"\\\g<0>", text)))
     if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
         # Or what surrounds it would be drawn in another order.
         shown = f"{_ISOLATE}{shown}{_END_ISOLATE}"
     return f"“{shown}”"
 
 
+def _without_heaps(text: str) -> str:
+    """Show accents only on a letter: elsewhere they would join, or look like, a mark."""
+    if text.isascii():
+        return text
+    shown, room = [], 0
+    for character in text:
+        is_mark = unicodedata.category(character).startswith("M")
+        shown.append(_named(character) if is_mark and not room else character)
+        room = max(0, room - 1) if is_mark else 0 if character == " " else _MOST_ACCENTS
+    return "".join(shown)
+
+
 def _number(match: re.Match[str]) -> str:
-    return f"\\u{{{ord(match[0]):x}}}"
+    return _named(match[0])
+
+
+def _named(character: str) -> str:
+    return f"\\u{{{ord(character):x}}}"

@@ -83,6 +83,21 @@ def test_a_text_cannot_imitate_the_sentence(one: dict[str, Any], other: dict[str
         "c„",
         "«c»",
         "c\N{FULLWIDTH QUOTATION MARK}",
+        "c\N{MODIFIER LETTER DOUBLE APOSTROPHE}",
+        "c\N{MODIFIER LETTER DOUBLE PRIME}",
+        "c\N{DOUBLE ACUTE ACCENT}",
+        "c\N{HEBREW PUNCTUATION GERSHAYIM}",
+        "c\N{DITTO MARK}",
+        "c\N{TRIPLE PRIME}",
+        "c\N{QUADRUPLE PRIME}",
+        "c\N{REVERSED TRIPLE PRIME}",
+        "c\N{SANS-SERIF HEAVY DOUBLE COMMA QUOTATION MARK ORNAMENT}",
+        "c\N{RIGHT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}",
+        "c''",
+        "c \N{COMBINING DOUBLE ACUTE ACCENT}",
+        "\N{COMBINING DOUBLE ACUTE ACCENT}\N{COMBINING DOUBLE ACUTE ACCENT}",
+        "c\N{PRIME}\N{PRIME}",
+        "c\N{MODIFIER LETTER APOSTROPHE}\N{RIGHT SINGLE QUOTATION MARK}",
     ],
 )
 def test_what_looks_like_a_quotation_mark_shows_as_none(text: str) -> None:
@@ -92,8 +107,29 @@ def test_what_looks_like_a_quotation_mark_shows_as_none(text: str) -> None:
     assert "\\" in shown
 
 
+def test_an_apostrophe_is_left_alone() -> None:
+    assert "“Bob's, Zoë’s”" in first_sentence(OPERATION | {"reference": "Bob's, Zoë’s"})
+
+
+def test_marks_do_not_pile_up_over_other_lines() -> None:
+    heap = "\N{COMBINING LONG SOLIDUS OVERLAY}" * 40
+
+    shown = first_sentence(OPERATION | {"reference": f"a{heap}"})
+
+    assert heap[:5] not in shown
+    assert shown != first_sentence(OPERATION | {"reference": f"a{heap[1:]}"})
+
+
 @pytest.mark.parametrize(
-    "hidden", ["\N{NO-BREAK SPACE}", "\N{EM SPACE}", "\N{BRAILLE PATTERN BLANK}"]
+    "hidden",
+    [
+        "\N{NO-BREAK SPACE}",
+        "\N{EM SPACE}",
+        "\N{BRAILLE PATTERN BLANK}",
+        "\N{KHITAN SMALL SCRIPT FILLER}",
+        "\N{MUSICAL SYMBOL NULL NOTEHEAD}",
+        "\N{OBJECT REPLACEMENT CHARACTER}",
+    ],
 )
 def test_blanks_that_are_no_spaces_are_named(hidden: str) -> None:
     shown = first_sentence(OPERATION | {"reference": f"x{hidden}y"})
@@ -129,7 +165,7 @@ def test_arrays_and_booleans_cannot_run_into_each_other() -> None:
     assert len(sentences) == len(operations)
 
 
-TEXTS = st.text(alphabet="ab \\”“,[]{}u\N{NO-BREAK SPACE}–", max_size=6)
+TEXTS = st.text(alphabet="ab \\”“,[]{}u'’\N{NO-BREAK SPACE}–\N{COMBINING ACUTE ACCENT}", max_size=6)
 
 
 @given(st.tuples(TEXTS, TEXTS, TEXTS), st.tuples(TEXTS, TEXTS, TEXTS))
