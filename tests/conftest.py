@@ -31,7 +31,7 @@ def flush_all(operations: BaseDatabaseOperations, statements: Iterable[str]) -> 
     shutil.rmtree(settings.LEDGER_SINK, ignore_errors=True)
 
 
-BaseDatabaseOperations.execute_sql_flush = flush_all  # type: ignore[assignment,method-assign] - flush knows no triggers
+BaseDatabaseOperations.execute_sql_flush = flush_all  # type: ignore[assignment,method-assign]  # flush knows no triggers
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -23,8 +23,8 @@ from batchtokens.models import (
     RedemptionStatus,
     instant,
 )
-from batchtokens.services.find_missed import GRACE, Found, Search, find_occurrences
-from batchtokens.services.occurrences import OccurrenceState
+from batchtokens.services.find_missed import Found, Search, find_occurrences
+from batchtokens.services.occurrences import GRACE, OccurrenceState
 from batchtokens_verifier.constraints import Amount
 
 PAGE = 500

@@ -16,8 +16,14 @@ from batchtokens.errors import OperationNotFound
 from batchtokens.models.locking import LockedToken, read_operation_token
 from batchtokens.services.count_use import check_caps
 from batchtokens.services.find_operation import find_operation
-from batchtokens.services.occurrences import signed_limits
-from batchtokens.services.slots import FREE, check_allowed, claim_slot, effective_limits, uses_of
+from batchtokens.services.slots import (
+    FREE,
+    check_allowed,
+    claim_slot,
+    effective_limits,
+    signed_limits,
+    uses_of,
+)
 from batchtokens_verifier.constraints import (
     Amount,
     Constraints,
@@ -100,14 +106,12 @@ def _next_slot(seen: LockedToken, limits: Constraints) -> Slot | None:
 
 def _remaining(seen: LockedToken, limits: Constraints) -> Remaining:
     token = seen.token
-    total, slots = limits.max_total, token.max_occurrences
-    count = min(limits.max_occurrences or slots, slots)
+    total, most = limits.max_total, token.max_occurrences
+    count = most if limits.max_occurrences is None else min(limits.max_occurrences, most)
     return Remaining(
         period=min(_left_of_periods(seen, limits), key=lambda left: left.minor, default=None),
         total=Amount(max(0, total.minor - token.taken_minor), total.currency) if total else None,
-        occurrences=max(
-            0, min(count or token.max_occurrences, token.max_occurrences) - token.taken_count
-        ),
+        occurrences=max(0, count - token.taken_count),
     )
 
 

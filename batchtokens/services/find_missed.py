@@ -15,10 +15,14 @@ from django.db.models import Q
 from accounts.models import ServiceClient
 from batchtokens.models import OperationToken
 from batchtokens.models.clock import database_now
-from batchtokens.services.occurrences import Occurrence, OccurrenceState, tell_occurrences
+from batchtokens.services.occurrences import (
+    GRACE,
+    Occurrence,
+    OccurrenceState,
+    tell_occurrences,
+)
 
 PAGE = 1000
-GRACE = dt.timedelta(hours=1)  # after a window: the run's word, and the clocks, have time to settle
 _UNREAD = ("sealed_token", "claims_sealed", "summary")  # long, and nothing here asks for them
 
 

@@ -16,9 +16,8 @@ from django.db import transaction
 from batchtokens.errors import LimitNotLower
 from batchtokens.models import EntryKind, HoldKind, OperationToken
 from batchtokens.services.hold import lock_live, record
-from batchtokens.services.slots import effective_limits
-from batchtokens_verifier.constraints import Amount, Constraints
-from batchtokens_verifier.constraints.terms import CONSTRAINT_MEMBERS
+from batchtokens.services.slots import effective_limits, signed_limits
+from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import InvalidConstraints
 
 
@@ -81,10 +80,3 @@ def _is_lower(amount: Amount, current: Amount | None, currency: str, pointer: st
     if current is not None and amount.minor > current.minor:
         raise LimitNotLower(pointer=pointer)
     return current is None or amount.minor < current.minor
-
-
-def signed_limits(token: OperationToken) -> Constraints:
-    """Read the constraints as they were signed."""
-    amount = Amount(token.amount_minor, token.currency) if token.amount_minor else None
-    members = {name: v for name, v in token.details.items() if name in CONSTRAINT_MEMBERS}
-    return Constraints.parse(members, operation_amount=amount, allow_secondly=True)

@@ -16,11 +16,10 @@ from enum import StrEnum
 from typing import Any
 
 from batchtokens.models import EntryKind, LedgerEntry, OperationToken, Redemption
-from batchtokens_verifier.constraints import Amount, Constraints, Slot, SlotPlan, plan_slots
-from batchtokens_verifier.constraints.terms import CONSTRAINT_MEMBERS
+from batchtokens.services.slots import signed_limits
+from batchtokens_verifier.constraints import Slot, SlotPlan, plan_slots
 
-# A run that is redeemed in its window's last moment needs time to show.
-GRACE = dt.timedelta(minutes=5)
+GRACE = dt.timedelta(hours=1)  # after a window: the run's word, and the clocks, have time to settle
 
 
 class OccurrenceState(StrEnum):
@@ -131,17 +130,6 @@ def tell_occurrences(
     for row in rows:
         history = History(holds[row.pk], row.cancelled_at, redemptions[row.pk])
         yield row, list(classify(plan_slots(signed_limits(row)), history, at=at, grace=grace))
-
-
-def signed_limits(row: OperationToken) -> Constraints:
-    """Read the constraints that the mandate was signed with."""
-    operation = json.loads(row.operation)
-    amount = Amount.parse(operation["amount"], "") if "amount" in operation else None
-    return Constraints.parse(
-        {name: row.details[name] for name in CONSTRAINT_MEMBERS if name in row.details},
-        operation_amount=amount,
-        allow_secondly=True,  # it was signed
-    )
 
 
 def fold_holds(changes: Iterable[tuple[dt.datetime, bool]]) -> list[Hold]:

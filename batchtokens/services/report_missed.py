@@ -12,9 +12,7 @@ from batchtokens.models.clock import database_now
 from batchtokens.services.find_missed import Found, Search, find_occurrences
 
 CODE = "occurrence_missed"
-LOOK_BACK = dt.timedelta(
-    days=7
-)  # `operations missed` also names what no worker was there to report
+LOOK_BACK = dt.timedelta(days=7)  # what no worker was there to report, `operations missed` names
 RECENTLY = dt.timedelta(days=1)
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from batchtokens.models import Redemption, RedemptionAttempt, RedemptionStatus
+from batchtokens.models import OperationToken, Redemption, RedemptionAttempt, RedemptionStatus
 from batchtokens.models.locking import LockedToken
 from batchtokens_verifier.constraints import (
     Amount,
@@ -19,6 +19,7 @@ from batchtokens_verifier.constraints import (
     plan_slots,
     resolve_amount,
 )
+from batchtokens_verifier.constraints.terms import CONSTRAINT_MEMBERS
 from batchtokens_verifier.errors import (
     ExecutorStopped,
     LimitExceeded,
@@ -64,6 +65,16 @@ def may_proceed(locked: LockedToken, redemption: Redemption, attempt: Redemption
         and not locked.suspended
         and not locked.stopped
         and not locked.token.holds
+    )
+
+
+def signed_limits(token: OperationToken) -> Constraints:
+    """Read the constraints as they were signed."""
+    minor = token.amount_minor
+    return Constraints.parse(
+        {name: token.details[name] for name in CONSTRAINT_MEMBERS if name in token.details},
+        operation_amount=None if minor is None else Amount(minor, token.currency),
+        allow_secondly=True,  # it was signed
     )
 
 

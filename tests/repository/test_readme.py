@@ -16,7 +16,8 @@ PROMISES = (
     "At most one accepted redemption per slot",
     "one effect, if the executor stores the redemption id with it",
     "Any change to sealed entries shows to whoever holds an earlier checkpoint or receipt",
-    "Holding or cancelling stops redemptions at once, and reaches offline verifiers within five minutes",
+    "Holding or cancelling stops redemptions at once",
+    "reaches offline verifiers within five minutes",
     "Nothing acknowledged is lost in process and host crashes",
 )
 

@@ -56,7 +56,8 @@ def as_application() -> Iterator[None]:
 
 
 def refused(sql: str) -> None:
-    with pytest.raises(ProgrammingError, match="permission denied|must be owner"), transaction.atomic():
+    denied = pytest.raises(ProgrammingError, match=r"permission denied|must be owner")
+    with denied, transaction.atomic():
         execute(sql)
 
 

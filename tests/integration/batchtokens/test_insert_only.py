@@ -89,7 +89,7 @@ def test_a_note_can_be_emptied_and_nothing_beside_it() -> None:
 @pytest.mark.parametrize("model", INSERT_ONLY)
 def test_every_guard_stands_after_an_insider(model: type[models.Model]) -> None:
     with as_insider():
-        assert model.objects.all().count()  # type: ignore[attr-defined] - every model has objects
+        assert model.objects.all().count()  # type: ignore[attr-defined]  # every model has objects
     refused(f"DELETE FROM {model._meta.db_table}")
 
 

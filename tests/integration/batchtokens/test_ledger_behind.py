@@ -101,7 +101,7 @@ def test_a_loss_that_is_declared_lets_it_go_on(world: mandates.Savings, restored
     with pytest.raises(OperationHeld):
         mandates.redeem(world, restored, "again")
     ledgers.issue_daily(world)
-    assert Sealing().look().head.epoch == 1  # type: ignore[union-attr] - a head was sealed above
+    assert Sealing().look().head.epoch == 1  # type: ignore[union-attr]  # a head was sealed above
     assert all_findings() == []
 
 

@@ -13,10 +13,10 @@ import pytest
 from accounts.models import SecurityEvent
 from batchtokens.models import HoldKind, OperationToken, Redemption
 from batchtokens.services import find_missed as module
-from batchtokens.services.find_missed import GRACE, Search, find_occurrences
+from batchtokens.services.find_missed import Search, find_occurrences
 from batchtokens.services.hold import hold_operation, resume_operation
 from batchtokens.services.issue import Issued
-from batchtokens.services.occurrences import OccurrenceState
+from batchtokens.services.occurrences import GRACE, OccurrenceState
 from batchtokens.services.report_missed import missed_recently, report_missed
 from batchtokens.services.revoke import cancel_operation
 from batchtokens.services.settle import Closing, release_redemption, settle_redemption

@@ -85,7 +85,7 @@ def test_what_was_held_when_its_window_closed_is_skipped(
         START + timedelta(minutes=start),
         None if end is None else START + timedelta(minutes=end),
     )
-    assert states(History([hold]), START + 3 * HOUR) == {"o0": state}
+    assert states(History([hold]), START + 4 * HOUR) == {"o0": state}
 
 
 def test_a_cancel_takes_what_is_open_and_leaves_what_was_over() -> None:

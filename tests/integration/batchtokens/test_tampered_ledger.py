@@ -238,7 +238,7 @@ def test_every_tampering_with_tables_is_found(
     made: ledgers.History, way: Callable[[random.Random], tuple[set[str], int]]
 ) -> None:
     for seed in range(TIMES):
-        tampered(lambda seed=seed: way(random.Random(seed)))  # type: ignore[misc] - a default binds the seed now
+        tampered(lambda seed=seed: way(random.Random(seed)))  # type: ignore[misc]  # a default binds the seed now
 
 
 def changes_of_lines(lines: list[str], chance: random.Random) -> Iterator[tuple[list[str], int]]:
