@@ -88,6 +88,14 @@ class KeyRing:
         """Give the public keys to the verifier."""
         return self._verification_keys
 
+    def keys_ever(self, purpose: Purpose) -> KeySet:
+        """Give all public keys of a purpose, also those that are believed no more.
+
+        For what one has signed oneself and must not forget because its key was found out.
+        """
+        own = (key for key in self._all if key.purpose is purpose)
+        return KeySet.of(VerificationKey(key.kid, key.purpose, key.public_jwk()) for key in own)
+
     def jwks(self) -> dict[str, Any]:
         """Write the JSON Web Key Set (RFC 7517 section 5)."""
         return {"keys": [dict(key) for key in self._jwks["keys"]]}

@@ -20,6 +20,7 @@ from accounts.tokens.keyring import current_key_ring
 from batchtokens.models import Checkpoint, LedgerEntry, OperationToken, Redemption
 from batchtokens.services.sink import newest_checkpoint
 from batchtokens.services.verify_ledger import as_folded
+from batchtokens_verifier.jws import unverified_kid
 
 PAGE = 2000
 
@@ -55,14 +56,13 @@ def _header() -> Iterator[dict[str, Any]]:
 
 
 def _checkpoints() -> Iterator[dict[str, Any]]:
-    tokens = Checkpoint.objects.order_by("size").values_list("token", flat=True)
-    outside = newest_checkpoint()
-    known = False
-    for token in tokens.iterator(PAGE):
-        known = known or (outside is not None and token == outside.token)
-        yield {"is": "checkpoint", "token": token}
-    if outside is not None and not known:
-        yield {"is": "checkpoint", "token": outside.token}
+    """Tell the heads whose keys the header has: those of a compromised key prove nothing."""
+    stored = Checkpoint.objects.order_by("size").values_list("token", flat=True)
+    ring, outside, former = current_key_ring(), newest_checkpoint(), ""
+    for token in chain(stored.iterator(PAGE), [outside.token] if outside else []):
+        if token != former and ring.has(unverified_kid(token) or ""):
+            yield {"is": "checkpoint", "token": token}
+        former = token  # only the newest can come twice
 
 
 def _entries(*, notes: bool) -> Iterator[dict[str, Any]]:

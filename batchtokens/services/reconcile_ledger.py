@@ -8,20 +8,29 @@ were redeemed in what is lost.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from heapq import merge
 
 from django.db import transaction
 
 from batchtokens.errors import NothingToReconcile
-from batchtokens.models import EntryKind, HoldKind, LedgerEntry, OperationToken
+from batchtokens.models import Checkpoint, EntryKind, HoldKind, LedgerEntry, OperationToken
 from batchtokens.models.clock import database_now
 from batchtokens.models.ledger import append_authority_entry
 from batchtokens.models.sealing import place_all, stored_root, tree_holds, tree_size
 from batchtokens.services.change_operations import Change, change_operations_in_batches
 from batchtokens.services.check_ledger_head import forget_sink
 from batchtokens.services.seal import publish
-from batchtokens.services.sink import checkpoint_files, newest_checkpoint, read_checkpoint
+from batchtokens.services.sink import (
+    checkpoint_files,
+    newest_checkpoint,
+    own_checkpoint,
+    read_checkpoint,
+)
 from batchtokens_verifier.checkpoints import TreeHead
+from batchtokens_verifier.errors import VerificationError
 from batchtokens_verifier.ledger import Loss
 
 
@@ -54,7 +63,7 @@ def accept_loss(*, reason: str, now: dt.datetime | None = None) -> Reconciled:
             append_authority_entry(EntryKind.RECONCILED, at=now or database_now(), data=data)
     place_all()
     size = tree_size()
-    head = publish(TreeHead(lost.epoch + 1, size, stored_root(size)))
+    head = publish(TreeHead(lost.epoch + 1, size, stored_root(size))).head
     forget_sink()
     return Reconciled(lost, kept, head, held)
 
@@ -68,15 +77,31 @@ def lost_head() -> TreeHead:
 
 
 def _kept(epoch: int) -> int:
-    """Return the size of the newest head of this epoch that the tree still holds."""
-    for path in reversed(checkpoint_files()):
-        head = read_checkpoint(path).head
-        if head.epoch == epoch and tree_holds(head):
-            return head.size
-    return 0
+    """Return the size of the newest head of this epoch that the tree still holds.
+
+    The sink has one an hour; what the database has besides was signed as well.
+    """
+    sizes = (head.size for head in _known_heads() if head.epoch == epoch and tree_holds(head))
+    return next(sizes, 0)
+
+
+def _known_heads() -> Iterator[TreeHead]:
+    """Yield what was signed, the largest first."""
+    stored = Checkpoint.objects.order_by("-size").values_list("token", flat=True)
+    outside = (read_checkpoint(path).head for path in reversed(checkpoint_files()))
+    by_size = sorted(outside, key=lambda head: head.size, reverse=True)
+    return merge(_signed(stored.iterator()), by_size, key=lambda head: head.size, reverse=True)
+
+
+def _signed(tokens: Iterable[str]) -> Iterator[TreeHead]:
+    for token in tokens:
+        with suppress(VerificationError):
+            yield own_checkpoint(token).head
 
 
 def _hold_all(reason: str, now: dt.datetime | None) -> int:
+    """Let the system hold every live mandate; returns how many."""
+
     def hold(token: OperationToken, at: dt.datetime) -> bool:
         if HoldKind.SYSTEM in token.holds:
             return False

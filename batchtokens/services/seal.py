@@ -27,10 +27,12 @@ from batchtokens.models.sealing import (
     tree_size,
 )
 from batchtokens.services.sink import (
+    latest_checkpoint,
     newest_checkpoint,
     put_checkpoint,
     repair_latest,
     sink_lock,
+    thin_out,
 )
 from batchtokens_verifier.checkpoints import TreeHead, VerifiedCheckpoint
 from batchtokens_verifier.jws import Purpose
@@ -73,22 +75,22 @@ class Sealing:
 
     def __init__(self) -> None:
         self._watermark: Watermark | None = None
-        self._head: TreeHead | None = None
+        self._newest: VerifiedCheckpoint | None = None
         self._compared = False
 
     def look(self) -> Sealed:
         """Place what is new and sign the head. Raises LedgerBehind, and then compares again."""
         if not self._compared:
-            self._head = compare_with_sink()
+            self._newest = compare_with_sink()
             self._compared = True
         try:
             placed = self._place()
             if placed or self._unsigned():
-                self._head = self._sign(tree_size())
+                self._sign(tree_size())
         except Exception:
             self._compared = False
             raise
-        return Sealed(placed, self._head)
+        return Sealed(placed, self._newest.head if self._newest else None)
 
     def sweep(self) -> None:
         """Let the next look examine every entry, whatever its id."""
@@ -97,24 +99,37 @@ class Sealing:
 
     def _place(self) -> int:
         coming = next_watermark(self._watermark)
-        placed = place_all(after=coming.passed, before=self._check_head)
+        placed = place_all(after=coming.passed, before=self._check_heads)
         self._watermark = coming
         return placed
 
-    def _check_head(self) -> None:
-        if self._head is not None:  # what the new leaves are hashed with must be what was signed
-            _check_contains(self._head)
+    def _check_heads(self) -> None:
+        """What new leaves are hashed with must be what was signed, by this one or by another.
+
+        Another one signs into this sink only where there is a copy of the database.
+        """
+        outside = latest_checkpoint()
+        if outside is None and self._newest is not None:
+            raise LedgerBehind("The sink was emptied.")
+        for signed in (self._newest, outside):
+            if signed is not None:
+                _check_contains(signed.head)
+        if outside and (self._newest is None or self._newest.head < outside.head):
+            self._newest = outside
 
     def _unsigned(self) -> bool:
         """Tell whether leaves were placed by one who did not come to sign."""
-        return self._head is None and tree_size() > 0
+        return self._newest is None and tree_size() > 0
 
-    def _sign(self, size: int) -> TreeHead:
-        epoch = self._head.epoch if self._head else 0
-        return publish(TreeHead(epoch, size, stored_root(size)))
+    def _sign(self, size: int) -> None:
+        former = self._newest
+        epoch = former.head.epoch if former else 0
+        self._newest = publish(TreeHead(epoch, size, stored_root(size)))
+        if former:
+            thin_out(former, after=self._newest)
 
 
-def publish(head: TreeHead) -> TreeHead:
+def publish(head: TreeHead) -> VerifiedCheckpoint:
     """Sign a head, write it outside, then store it; returns the one that holds."""
     now = database_now()
     claims = {
@@ -127,7 +142,7 @@ def publish(head: TreeHead) -> TreeHead:
         claims["epoch"] = head.epoch
     written = put_checkpoint(sign(claims, purpose=Purpose.CHECKPOINT).token, head)
     _store(written)
-    return written.head
+    return written
 
 
 def _store(checkpoint: VerifiedCheckpoint) -> None:
@@ -138,7 +153,7 @@ def _store(checkpoint: VerifiedCheckpoint) -> None:
         raise LedgerBehind(f"The database has another head of size {head.size}.")
 
 
-def compare_with_sink() -> TreeHead | None:
+def compare_with_sink() -> VerifiedCheckpoint | None:
     """Check that the newest head outside is in the database's tree, and return the newest signed.
 
     A head that came to the sink but not to the database is stored. Raises LedgerBehind, OSError.
@@ -154,7 +169,7 @@ def compare_with_sink() -> TreeHead | None:
     size = tree_size()
     if size > outside.head.size:  # placed by one that did not come to sign
         return publish(TreeHead(outside.head.epoch, size, stored_root(size)))
-    return outside.head
+    return outside
 
 
 def _check_contains(head: TreeHead) -> None:

@@ -1,7 +1,8 @@
 """The checkpoints outside of the database: one file a tree head, never written twice.
 
 A file's name is its epoch and size. `latest` repeats the newest one, so that readers need not list
-the folder; it is a convenience, the files are the record.
+the folder; it is a convenience, the files are the record. Of each hour the newest stays
+(docs/adr/0026): its root covers every entry that the others of the hour did.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from pathlib import Path
 
 from django.conf import settings
 
-from accounts.tokens.backend import verify_token
+from accounts.tokens.keyring import current_key_ring
 from batchtokens.errors import LedgerBehind
-from batchtokens_verifier.checkpoints import TreeHead, VerifiedCheckpoint
+from batchtokens_verifier.checkpoints import TreeHead, VerifiedCheckpoint, verify_checkpoint
 from batchtokens_verifier.errors import VerificationError
-from batchtokens_verifier.jws import Purpose
+from batchtokens_verifier.jws import Purpose, unverified_kid
 
 LATEST = "latest"
+HOUR = 3600  # seconds of which one head stays
 _LOCK = "sealer.lock"
+_TRIES = 10
 _NAME = re.compile(r"(\d{6})-(\d{15})\.jwt")
 
 
@@ -87,15 +90,22 @@ def _point_to(folder: Path, token: str) -> None:
 def read_checkpoint(path: Path) -> VerifiedCheckpoint:
     """Read one file of the sink. Raises LedgerBehind where it holds no checkpoint of ours."""
     try:
-        token = path.read_text().strip()
-        claims = verify_token(token, purpose=Purpose.CHECKPOINT)
-        checkpoint = VerifiedCheckpoint.of(claims, token)
+        checkpoint = own_checkpoint(path.read_text().strip())
     except (VerificationError, ValueError) as error:
         raise LedgerBehind(f"{path.name} in the sink is no checkpoint of ours.") from error
-    named = _NAME.fullmatch(path.name)
-    if checkpoint.iss != settings.ISSUER_URL or (named and path.name != file_name(checkpoint.head)):
+    if _NAME.fullmatch(path.name) and path.name != file_name(checkpoint.head):
         raise LedgerBehind(f"{path.name} in the sink is another one's checkpoint.")
     return checkpoint
+
+
+def own_checkpoint(token: str) -> VerifiedCheckpoint:
+    """Verify a head that this authority may have signed, also under a key believed no more.
+
+    Such a head binds the database still: if it counted no more, whoever stole the key could have
+    the past forgotten by letting that be known. Raises TokenNotValid.
+    """
+    keys = current_key_ring(wanted=unverified_kid(token) or "").keys_ever(Purpose.CHECKPOINT)
+    return verify_checkpoint(token, keys=keys, issuer=settings.ISSUER_URL)
 
 
 def checkpoint_files() -> list[Path]:
@@ -110,8 +120,23 @@ def checkpoint_files() -> list[Path]:
 
 def newest_checkpoint() -> VerifiedCheckpoint | None:
     """Return the newest head of the record; lists the folder."""
-    files = checkpoint_files()
-    return read_checkpoint(files[-1]) if files else None
+    for _ in range(_TRIES):
+        files = checkpoint_files()
+        if not files:
+            return None
+        with suppress(FileNotFoundError):  # a newer one took its place since
+            return read_checkpoint(files[-1])
+    raise LedgerBehind("The newest file of the sink cannot be read.")
+
+
+def thin_out(former: VerifiedCheckpoint, *, after: VerifiedCheckpoint) -> None:
+    """Remove a head that a later one of the same hour and epoch covers.
+
+    Call it once the later one is in the database: until then both are the record.
+    """
+    same_hour = former.iat // HOUR == after.iat // HOUR
+    if same_hour and former.head.epoch == after.head.epoch and former.head.size < after.head.size:
+        (settings.LEDGER_SINK / file_name(former.head)).unlink(missing_ok=True)
 
 
 def latest_checkpoint() -> VerifiedCheckpoint | None:
