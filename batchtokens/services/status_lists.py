@@ -10,6 +10,7 @@ import hashlib
 import threading
 import time
 import uuid
+import weakref
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -58,7 +59,9 @@ class _Kept:
 
 
 _kept: OrderedDict[uuid.UUID, _Kept] = OrderedDict()
-_lock = threading.Lock()  # one thread reads and signs, the others wait for what it has got
+_lock = threading.Lock()  # of what is kept; never held while the database is asked
+# One thread reads and signs a list, others wait for what it has got. A lock lives while it is used.
+_signing: weakref.WeakValueDictionary[uuid.UUID, threading.Lock] = weakref.WeakValueDictionary()
 
 
 def forget_status_lists() -> None:
@@ -77,13 +80,22 @@ def sign_status_list(*, public_id: str) -> SignedList:
     except UnknownId as error:
         raise StatusListNotFound from error
     with _lock:
-        kept, now = _kept.get(key), time.monotonic()
+        signing = _signing.setdefault(key, threading.Lock())
+    with signing:
+        now = time.monotonic()
+        kept = _kept.get(key)
         if kept is None or now - kept.at >= KEPT:
-            kept = _kept[key] = _Kept(_sign(key), now)
-            _kept.move_to_end(key)
-            while len(_kept) > MOST_KEPT:
-                _kept.popitem(last=False)
+            kept = _Kept(_sign(key), now)
+            _keep(key, kept)
         return kept.signed
+
+
+def _keep(key: uuid.UUID, kept: _Kept) -> None:
+    with _lock:
+        _kept[key] = kept
+        _kept.move_to_end(key)
+        while len(_kept) > MOST_KEPT:
+            _kept.popitem(last=False)
 
 
 def _sign(key: uuid.UUID) -> SignedList:
@@ -102,8 +114,10 @@ def _sign(key: uuid.UUID) -> SignedList:
         "ttl": TTL,
         "status_list": {"bits": BITS, "lst": b64url(zlib.compress(packed, 9))},
     }
-    mark = hashlib.sha256(packed + f"{key}:{now // RENEWED}".encode()).digest()
-    return SignedList(sign(claims, purpose=Purpose.STATUS).token, b64url(mark[:18]))
+    signed = sign(claims, purpose=Purpose.STATUS)
+    # The key, too: nobody is told to keep a list whose key was found out.
+    mark = hashlib.sha256(packed + f"{key}:{signed.kid}:{now // RENEWED}".encode()).digest()
+    return SignedList(signed.token, b64url(mark[:18]))
 
 
 def pack(entries: Iterable[tuple[int | None, int]]) -> bytes:
