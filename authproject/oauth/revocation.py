@@ -34,7 +34,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
 
 
 def _revoke(token: str, client: ServiceClient | None, request: HttpRequest) -> None:
-    """Choose what to end by the key that the header names; behind it the token is verified."""
+    """Choose what to end by the key that the header names; behind it the token is checked."""
     kid = unverified_kid(token) or ""
     key = current_key_ring(wanted=kid).verification_keys().get(kid)
     match key.purpose if key else None:
@@ -44,5 +44,5 @@ def _revoke(token: str, client: ServiceClient | None, request: HttpRequest) -> N
         case Purpose.REFRESH:
             name = client.client_id if client else FIRST_PARTY
             end_session_of_token(token=token, client_id=name, context=context_of(request))
-        case Purpose.OPERATION if client:
+        case Purpose.OPERATION | None if client:  # None: also of a key that was found out
             revoke_operation_token(by=client, token=token)

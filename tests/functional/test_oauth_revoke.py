@@ -7,9 +7,13 @@ import pytest
 
 from accounts.models import EndReason, SecurityEvent, SessionFamily
 from accounts.services.create_service_client import NewServiceClient
+from accounts.services.retire_signing_key import retire_signing_key
+from accounts.tokens.backend import sign
 from batchtokens.models import LedgerEntry, OperationToken, QueuedRun, RunState
 from batchtokens.services.enqueue import enqueue_operation_token
+from batchtokens.services.reissue import reissuable, reissue_operations
 from batchtokens_verifier.errors import OperationRevoked
+from batchtokens_verifier.jws import Purpose
 from tests import factories, mandates
 from tests.oauth import REVOKE_URL, TOKEN_URL, Form, refusal, send
 from tests.tokens import assemble, claims_of, header_of
@@ -190,3 +194,28 @@ def test_is_limited_as_refreshing_is(settings: Any) -> None:
     settings.RATE_LIMIT_REFRESH = ((1, 3600),)
     answers = [ask("noise", form=PUBLIC).status_code for _ in range(3)]
     assert answers == [200, 429, 429]
+
+
+@pytest.mark.parametrize("state", ["disowned", "reissued"])
+def test_old_bytes_are_given_back_although_their_key_was_found_out(
+    world: mandates.Savings, state: str
+) -> None:
+    """What a trigger has given back must not be signed anew."""
+    issued = mandates.issue(world)
+    retire_signing_key(kid=issued.row.kid, reason="drill", compromised=True)
+    if state == "reissued":
+        list(reissue_operations(among=reissuable(), reason="all honest"))
+
+    give_back(issued.token, world.trigger)
+
+    assert OperationToken.objects.get().cancelled_at is not None
+    assert not reissuable().exists()
+
+
+def test_what_a_stolen_key_signs_gives_nothing_back(world: mandates.Savings) -> None:
+    issued = mandates.issue(world)
+    forged = sign(claims_of(issued.token) | {"txn": "another"}, purpose=Purpose.OPERATION).token
+    for _ in range(2):
+        give_back(forged, world.trigger)
+        assert OperationToken.objects.get().cancelled_at is None
+        retire_signing_key(kid=issued.row.kid, reason="drill", compromised=True)
