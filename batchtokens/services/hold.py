@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db import transaction
 
+from accounts.errors import AccountInactive
+from accounts.models import User
 from batchtokens.errors import HoldNotAllowed, OperationFinal, OperationNotFound
 from batchtokens.models import (
     STATE_FIELDS,
@@ -44,9 +46,9 @@ def hold_operation(
     """
     with transaction.atomic(durable=True):
         locked = lock_live(operation_id, now)
-        if by in locked.token.holds:
+        if is_held_by(locked.token, by):
             return locked.token
-        locked.token.holds = sorted([*locked.token.holds, by.value])
+        locked.token.holds = sorted({*locked.token.holds, by.value})
         return record(locked, EntryKind.HELD, by=by, actor=actor, reason=reason)
 
 
@@ -58,13 +60,30 @@ def resume_operation(
     reason: str = "",
     now: dt.datetime | None = None,
 ) -> OperationToken:
-    """Lift what `by` may lift. Raises HoldNotAllowed where nothing of that kind holds it."""
+    """Lift what `by` may lift.
+
+    Raises HoldNotAllowed where nothing of that kind holds it, AccountInactive where its person was
+    switched off while they asked.
+    """
     with transaction.atomic(durable=True):
         locked = lock_live(operation_id, now)
+        if by == HoldKind.USER:
+            _check_active(locked.token)
         lifted = liftable(locked.token, by)
         locked.token.holds = [kind for kind in locked.token.holds if kind not in lifted]
         kinds = sorted(kind.value for kind in lifted)
         return record(locked, EntryKind.RESUMED, by=by, actor=actor, reason=reason, lifted=kinds)
+
+
+def _check_active(token: OperationToken) -> None:
+    """Ask again, under the lock: a freeze lets nothing through that was on its way."""
+    if not User.objects.filter(pk=token.user_id, is_active=True).exists():
+        raise AccountInactive
+
+
+def is_held_by(token: OperationToken, kind: HoldKind) -> bool:
+    """Say whether a hold of this kind is set; that of disowning ends with a new signature."""
+    return kind in token.holds and not (kind == HoldKind.SYSTEM and token.disowned_at)
 
 
 def lock_live(operation_id: uuid.UUID, now: dt.datetime | None) -> LockedToken:

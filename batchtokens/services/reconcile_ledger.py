@@ -22,6 +22,7 @@ from batchtokens.models.ledger import append_authority_entry
 from batchtokens.models.sealing import place_all, stored_root, tree_holds, tree_size
 from batchtokens.services.change_operations import Change, change_operations_in_batches
 from batchtokens.services.check_ledger_head import forget_sink
+from batchtokens.services.hold import is_held_by
 from batchtokens.services.seal import publish
 from batchtokens.services.sink import (
     checkpoint_files,
@@ -52,7 +53,7 @@ def accept_loss(*, reason: str, now: dt.datetime | None = None) -> Reconciled:
     """
     lost = lost_head()
     kept = _kept(lost.epoch)
-    held = _hold_all(reason, now)
+    held = hold_all(reason, now)
     with transaction.atomic(durable=True):
         if not _is_declared(lost):
             data = {
@@ -99,11 +100,11 @@ def _signed(tokens: Iterable[str]) -> Iterator[TreeHead]:
             yield own_checkpoint(token).head
 
 
-def _hold_all(reason: str, now: dt.datetime | None) -> int:
+def hold_all(reason: str, now: dt.datetime | None) -> int:
     """Let the system hold every live mandate; returns how many."""
 
     def hold(token: OperationToken, at: dt.datetime) -> bool:
-        if HoldKind.SYSTEM in token.holds:
+        if is_held_by(token, HoldKind.SYSTEM):
             return False
         token.holds = sorted({*token.holds, HoldKind.SYSTEM.value})
         return True

@@ -6,6 +6,7 @@ import datetime as dt
 
 from django.db import transaction
 
+from accounts.errors import AccountInactive
 from accounts.models import User
 from accounts.tokens.access import Grant
 from batchtokens.errors import ConsentModeNotSupported, TooManyConsents
@@ -21,12 +22,15 @@ def request_consent(
 ) -> Consent:
     """Store an unconfirmed consent of the person's own.
 
-    Raises ConsentModeNotSupported where the type asks for none, TooManyConsents, and what a
-    preview raises.
+    Raises ConsentModeNotSupported where the type asks for none, TooManyConsents,
+    AccountInactive, and what a preview raises.
     """
     with transaction.atomic(durable=True):
         # Under the person's lock, so that two at once count each other.
-        user = User.objects.select_for_update(no_key=True).get(pk=by.subject.pk)
+        people = User.objects.select_for_update(no_key=True)
+        user = people.filter(pk=by.subject.pk, is_active=True).first()
+        if user is None:  # a freeze came between
+            raise AccountInactive
         preview = preview_operation(by=by, request=request, now=now)
         if preview.operation_type.consent != ConsentMode.EXACT:
             raise ConsentModeNotSupported("The type takes no consent.", pointer="/type")

@@ -9,20 +9,25 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
+from accounts.errors import AccountInactive
 from accounts.models import EmailKind, User
 from accounts.services.queue_email import queue_email
 from accounts.services.reset_password import ask_for_reset, reset_password
 from batchtokens.models import (
     Consent,
+    ConsentMode,
     EntryKind,
     HoldKind,
     LedgerEntry,
     OperationToken,
+    OperationType,
     Status,
 )
 from batchtokens.services.freeze_operations import freeze_operations
-from batchtokens.services.hold import hold_operation
+from batchtokens.services.hold import hold_operation, resume_operation
 from batchtokens.services.issue import Issued
+from batchtokens.services.preview_operation import MandateRequest
+from batchtokens.services.request_consent import request_consent
 from batchtokens.services.revoke import cancel_operation
 from batchtokens.services.verify_ledger import verify_ledger
 from batchtokens_verifier.errors import OperationHeld
@@ -150,3 +155,19 @@ def test_open_consents_are_void(world: mandates.Savings) -> None:
     freeze(world.alice)
     assert not Consent.objects.open(timezone.now()).exists()
     assert Consent.objects.filter(spent_at=now, expires_at__gt=timezone.now()).count() == 1
+
+
+def test_what_was_on_its_way_lifts_nothing_and_asks_for_nothing(world: mandates.Savings) -> None:
+    """An intruder's requests may have passed the door before it was shut."""
+    issued = mandates.issue(world)
+    asked = MandateRequest("savings.deposit", mandates.OPERATION, mandates.constraints())
+    OperationType.objects.update(consent=ConsentMode.EXACT)
+    freeze(world.alice)
+
+    with pytest.raises(AccountInactive):
+        resume_operation(operation_id=issued.row.pk, by=HoldKind.USER)
+    with pytest.raises(AccountInactive):
+        request_consent(by=mandates.grant_of(world.alice), request=asked)
+
+    assert state(issued) == ["user"]
+    assert not Consent.objects.exists()
