@@ -44,10 +44,14 @@ _REFUSED = (OperationTokenNotValid.code, TokenNotValid.code)
 
 @dataclass(frozen=True)
 class Reissued:
-    """What became of one page: ids of the signed ones, and of those whose claims are not kept."""
+    """What became of one page, by id.
+
+    lost: their claims are not kept. damaged: they are not what their ledger says (I15).
+    """
 
     signed: list[str]
     lost: list[str]
+    damaged: list[str]
 
 
 def reissuable() -> OperationTokenQuerySet:
@@ -91,6 +95,7 @@ def _reissue(page: list[OperationToken], reason: str, now: dt.datetime | None) -
         reason=reason,
         fields=("kid", "alg", "jws_digest", "sealed_token", "sealed_until"),
         data_of=lambda token: {"jws": token.jws_digest, "kid": token.kid},
+        leave_broken=True,  # or one edited row would keep the others waiting
     )
     wanted = reissuable().filter(pk__in=list(claims))
     changed = change_operations(wanted, change=change, now=now)
@@ -98,8 +103,11 @@ def _reissue(page: list[OperationToken], reason: str, now: dt.datetime | None) -
     at = now or database_now()
     for token in changed:
         _queue_anew(token, tokens[token.pk], since=disowned[token.pk] or at, at=at)
-    lost = [token.public_id for token in page if token.pk not in claims]
-    return Reissued([token.public_id for token in changed], lost)
+    return Reissued(
+        signed=[token.public_id for token in changed],
+        lost=[token.public_id for token in page if token.pk not in claims],
+        damaged=[token.public_id for token in wanted],
+    )
 
 
 def _sign(token: OperationToken, payload: str) -> str:

@@ -46,6 +46,7 @@ class ReissueOperations(Verb):
         for page in reissue_operations(among=among, reason=options["reason"]):
             rows += [{"id": each, "reissued": "yes"} for each in page.signed]
             rows += [{"id": each, "reissued": "its claims are not kept"} for each in page.lost]
+            rows += [{"id": each, "reissued": "its ledger does not match"} for each in page.damaged]
         command.emit(rows)
         if lost := sum(row["reissued"] != "yes" for row in rows):
             raise PartialFailure(f"{lost} of {len(rows)} cannot be signed anew: ask for new ones.")

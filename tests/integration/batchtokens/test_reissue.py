@@ -22,6 +22,7 @@ from batchtokens.services.enqueue import enqueue_operation_token
 from batchtokens.services.hold import hold_operation
 from batchtokens.services.introspect import introspect_operation_token
 from batchtokens.services.issue import Issued
+from batchtokens.services.reconcile_ledger import hold_all
 from batchtokens.services.reissue import reissuable, reissue_operations
 from batchtokens.services.revoke import cancel_operation
 from batchtokens.services.signatures import claims_context
@@ -255,3 +256,32 @@ def test_never_signs_claims_that_the_ledger_does_not_tell_of(
     compromise(issued)
 
     assert reissue() == []
+
+
+def test_a_damaged_one_does_not_keep_the_others_waiting(
+    world: mandates.Savings, issued: Issued
+) -> None:
+    damaged = mandates.issue(world).row
+    compromise(issued)
+    OperationToken.objects.filter(pk=damaged.pk).update(taken_count=1)
+
+    (page,) = reissue_operations(among=reissuable(), reason="all honest")
+
+    assert (page.signed, page.damaged) == ([issued.row.public_id], [damaged.public_id])
+    assert OperationToken.objects.get(pk=damaged.pk).disowned_at is not None
+
+
+def test_a_hold_of_the_systems_own_that_was_set_meanwhile_stays(
+    world: mandates.Savings, issued: Issued
+) -> None:
+    """As after a restored backup: its ledger may have lost redemptions."""
+    other = mandates.issue(world)
+    compromise(issued)
+    hold_operation(operation_id=issued.row.pk, by=HoldKind.SYSTEM)
+    hold_all("a restored backup", None)
+    assert kinds(issued) == ["issued", "disowned", "held", "held"]
+    assert kinds(other) == ["issued", "disowned", "held"]
+
+    reissue()
+
+    assert stored(issued).holds == stored(other).holds == ["system"]
