@@ -1,16 +1,14 @@
 """The operations that `revoke_tokens --type operation` cancels."""
 
+import datetime as dt
 import getpass
 from typing import Any
-
-from django.utils import timezone
 
 from accounts.management.base import NothingMatched, PartialFailure, UsageError
 from accounts.management.named import client_named, user_named
 from accounts.models import SigningKey
 from authproject.management.selected import Selected
 from batchtokens.models import HoldKind, OperationToken, OperationType
-from batchtokens.models.clock import database_now
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
 from batchtokens.services.revoke import cancel_operations
 
@@ -20,8 +18,8 @@ FOREIGN = ("family", "ip", "inactive_for")
 LONGEST_REASON = 500
 
 
-def operations(options: dict[str, Any]) -> Selected:
-    """Select what has not ended; cancelling is final, so a reason is needed.
+def operations(options: dict[str, Any], *, now: dt.datetime) -> Selected:
+    """Select what has not ended at `now`; cancelling is final, so a reason is needed.
 
     Interrupted, it has cancelled whole batches; the same call again does the rest.
     """
@@ -35,7 +33,7 @@ def operations(options: dict[str, Any]) -> Selected:
         raise UsageError(
             f"Say why: --reason, 1 to {LONGEST_REASON} characters; their owners see it."
         )
-    found = _among(options)
+    found = _among(options, now)
 
     def revoke() -> int:
         actor = f"operator:{getpass.getuser()}"
@@ -46,14 +44,17 @@ def operations(options: dict[str, Any]) -> Selected:
     return Selected(revoke, count, bool(count))
 
 
-def check_none_left(options: dict[str, Any]) -> None:
-    """Raise PartialFailure where damaged ones were left as they are; they run nowhere."""
-    if left := _among(options).count():
+def check_none_left(options: dict[str, Any], *, now: dt.datetime) -> None:
+    """Raise PartialFailure where damaged ones were left as they are; they run nowhere.
+
+    now: when they were selected; what is issued later is another matter.
+    """
+    if left := _among(options, now).filter(issued_at__lte=now).count():
         raise PartialFailure(f"{left} were left: their ledger does not match (verify_ledger).")
 
 
-def _among(options: dict[str, Any]) -> OperationTokenQuerySet:
-    found = OperationToken.objects.live(database_now())
+def _among(options: dict[str, Any], now: dt.datetime) -> OperationTokenQuerySet:
+    found = OperationToken.objects.live(now)
     if options["user"] is not None:
         found = found.for_user(user_named(options["user"]))
     if options["client"] is not None:
@@ -63,7 +64,7 @@ def _among(options: dict[str, Any]) -> OperationTokenQuerySet:
     if options["key"] is not None:
         found = found.filter(kid=_key_named(options["key"]))
     if options["older_than"] is not None:
-        found = found.filter(issued_at__lt=timezone.now() - options["older_than"])
+        found = found.filter(issued_at__lt=now - options["older_than"])
     return found
 
 

@@ -12,6 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.management.base import NothingMatched, PartialFailure, Stop, UsageError
+from authproject.management import operations_to_revoke
 from batchtokens.models import HoldKind, LedgerEntry, OperationToken, QueuedRun, RunState
 from batchtokens.services import change_operations
 from batchtokens.services.enqueue import enqueue_operation_token
@@ -168,3 +169,20 @@ def test_ten_thousand_are_cancelled_in_seconds(world: mandates.Savings) -> None:
     if connection.vendor == "postgresql":
         assert time.monotonic() - begun < 60
     assert LedgerEntry.objects.filter(kind="cancelled").count() == 10_000
+
+
+def test_what_is_issued_meanwhile_is_not_called_damaged(
+    world: mandates.Savings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = mandates.issue(world)
+    real = operations_to_revoke.cancel_operations
+
+    def busy(*given: Any, **named: Any) -> list[int]:
+        done = list(real(*given, **named))
+        mandates.issue(world)
+        return done
+
+    monkeypatch.setattr(operations_to_revoke, "cancel_operations", busy)
+
+    assert run("--all", "--reason=drill")["revoked"] == 1
+    assert cancelled() == {first.row.public_id}

@@ -1,5 +1,6 @@
 """Sign people out, take API keys back, cancel operations: by who, where from and how old."""
 
+from datetime import datetime
 from typing import Any
 
 from django.core.management import CommandParser
@@ -15,6 +16,7 @@ from accounts.services.end_session import end_sessions, sign_out_everywhere
 from accounts.services.revoke_api_key import revoke_api_key
 from authproject.management import operations_to_revoke
 from authproject.management.selected import Selected
+from batchtokens.models.clock import database_now
 
 OPERATION = "operation"
 API_KEY = "api-key"
@@ -55,7 +57,8 @@ class Command(ProductCommand):
         """Select, ask, revoke, and print how many."""
         if not options["all"] and all(options[option] is None for option in NARROWING):
             raise UsageError("Say whose: --all, --user, --family, --ip, --older-than, …")
-        selected = _select(options)
+        now = database_now()
+        selected = _select(options, now)
         if not selected.anything:
             raise NothingMatched("Nothing matched.")
         revoked = 0
@@ -64,7 +67,7 @@ class Command(ProductCommand):
             revoked = selected.revoke()
         self.emit_one({"id": options["type"], "found": selected.found, "revoked": revoked})
         if options["type"] == OPERATION and not options["dry_run"]:
-            operations_to_revoke.check_none_left(options)
+            operations_to_revoke.check_none_left(options, now=now)
 
 
 NARROWING = (
@@ -77,9 +80,9 @@ NARROWING = (
 )
 
 
-def _select(options: dict[str, Any]) -> Selected:
+def _select(options: dict[str, Any], now: datetime) -> Selected:
     if options["type"] == OPERATION:
-        return operations_to_revoke.operations(options)
+        return operations_to_revoke.operations(options, now=now)
     if any(options[option] is not None for option in operations_to_revoke.NARROWING):
         raise UsageError("--client, --operation-type and --key go with --type operation.")
     return _api_keys(options) if options["type"] == API_KEY else _sessions(options)
