@@ -108,6 +108,12 @@ class TargetNotValid(BatchtokensError):
     oauth_error = "invalid_target"
 
 
+class PersonNotValid(BatchtokensError):
+    code = "person_not_valid"
+    status = 400
+    title = "The person is unknown, or may not sign in."
+
+
 class SubjectTokenNotValid(BatchtokensError):
     code = "subject_token_not_valid"
     status = 400

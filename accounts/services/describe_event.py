@@ -36,6 +36,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "identity_linked": "Another provider was linked: it can sign you in.",
     "identity_unlinked": "Another provider was unlinked.",
     "occurrence_missed": "A run of an operation was due, and nothing came of it.",
+    "operations_issued_in_bulk": "An operator issued operation tokens from a file.",
     "password_changed": "Your password was changed.",
     "password_reset": "Your password was reset with a link.",
     "rate_limited": "Somebody asked too often.",

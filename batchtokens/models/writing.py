@@ -14,6 +14,8 @@ from typing import Any
 from django.db import connection, models
 from django.db.models import sql
 
+# What a statement of SQLite takes at least, since 3.32.
+_SQLITE_VARIABLES = 32_766
 Statement = tuple[str, tuple[Any, ...]]
 
 
@@ -29,6 +31,15 @@ def insertion(*instances: models.Model) -> Statement:
     query.insert_values(fields, list(instances), raw=False)
     ((text, params),) = query.get_compiler(connection=connection).as_sql()
     return text, tuple(params)
+
+
+def insertions(instances: Sequence[models.Model]) -> list[Statement]:
+    """Return what inserts many new rows of one model: one INSERT, on SQLite as few as it takes."""
+    if connection.vendor == "postgresql" or not instances:
+        return [insertion(*instances)] if instances else []
+    most = _SQLITE_VARIABLES // len(instances[0]._meta.concrete_fields)
+    starts = range(0, len(instances), most)
+    return [insertion(*instances[start : start + most]) for start in starts]
 
 
 def addition(

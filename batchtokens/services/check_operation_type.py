@@ -12,6 +12,7 @@ import jsonschema
 from jsonschema import Draft202012Validator
 
 from batchtokens.errors import OperationTypeNotValid
+from batchtokens.services.match_schema import compile_match
 from batchtokens_verifier.errors import InvalidOperation, member_pointer
 
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_.]+)\}")
@@ -139,21 +140,28 @@ def check_template(template: str, schema: Mapping[str, Any]) -> None:
         )
 
 
-def member_names(schema: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names that the schema gives to members, at whatever depth."""
-    return frozenset(name for leaf in leaves(schema) for name in leaf.split("."))
+class SchemaRules:
+    """A stored type's schema, made ready for many operations."""
 
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.names = frozenset(name for leaf in leaves(schema) for name in leaf.split("."))
+        self._plainly_fits = compile_match(schema)
+        self._validator = _validator(json.dumps(schema, sort_keys=True))
 
-def check_against_schema(schema: Mapping[str, Any], operation: Mapping[str, Any]) -> None:
-    """Raise InvalidOperation with the pointer of the first member that the schema refuses."""
-    errors = _validator(json.dumps(schema, sort_keys=True)).iter_errors(dict(operation))
-    first = min(errors, key=lambda error: [str(step) for step in error.absolute_path], default=None)
-    if first is not None:
-        pointer = reduce(member_pointer, first.absolute_path, "")
-        raise InvalidOperation(
-            f"It does not match the operation type's schema ({first.validator}).",
-            pointer=pointer,
+    def check(self, operation: Mapping[str, Any]) -> None:
+        """Raise InvalidOperation with the pointer of the first member that the schema refuses."""
+        if self._plainly_fits(operation):
+            return
+        errors = self._validator.iter_errors(dict(operation))
+        first = min(
+            errors, key=lambda each: [str(step) for step in each.absolute_path], default=None
         )
+        if first is not None:
+            pointer = reduce(member_pointer, first.absolute_path, "")
+            raise InvalidOperation(
+                f"It does not match the operation type's schema ({first.validator}).",
+                pointer=pointer,
+            )
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,9 @@ Nothing is stored or signed here, and no cap is looked at.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import json
+import uuid
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +16,10 @@ from django.conf import settings
 
 from batchtokens.errors import under
 from batchtokens.models import OperationType
-from batchtokens.services.check_operation_type import check_against_schema, member_names
+from batchtokens.services.check_operation_type import SchemaRules
+from batchtokens.services.record_consent import mandate_digest
 from batchtokens.services.summarise import summarise
-from batchtokens_verifier.canonical import (
-    MAX_SAFE_INTEGER,
-    canonicalize,
-    check_operation,
-    digest,
-)
+from batchtokens_verifier.canonical import MAX_SAFE_INTEGER, check_operation
 from batchtokens_verifier.constraints import Amount, Constraints, format_instant, plan_slots
 from batchtokens_verifier.errors import InvalidConstraints, InvalidOperation
 
@@ -57,14 +55,65 @@ class Draft:
         }
 
     def mandate_digest(self, *, sub: str, client_id: str) -> str:
-        """Return the digest of all that one consent is about: whose, through whom, where, what."""
-        mandate = {
-            "sub": sub,
-            "client_id": client_id,
-            "aud": self.operation_type.executor.audience,
-            "authorization_details": [self.granted()],
-        }
-        return digest(canonicalize(mandate))
+        """Return the digest that a consent to this, by `sub` through `client_id`, is bound by."""
+        return mandate_digest(self.granted(), sub=sub, client_id=client_id)
+
+
+class Drafting:
+    """Drafts at one instant; what many operations have in common is worked out once."""
+
+    def __init__(self, at: dt.datetime) -> None:
+        self._at = at
+        self._rules: dict[uuid.UUID, SchemaRules] = {}
+        self._limits: dict[Hashable, tuple[Constraints, int]] = {}
+
+    def draft(
+        self,
+        operation_type: OperationType,
+        *,
+        operation: object,
+        constraints: Mapping[str, Any],
+        constraints_at: str = "",
+        agreed_at: dt.datetime | None = None,
+    ) -> Draft:
+        """Check one as `draft_operation` does, and raise what it raises."""
+        with under("/operation"):
+            checked = self._check_operation(operation_type, operation)
+        amount = Amount.parse(checked["amount"], "") if "amount" in checked else None
+        with under(constraints_at):
+            limits, capacity = self._parse(constraints, amount, agreed_at or self._at)
+            if limits.valid_to > self._at + dt.timedelta(days=operation_type.max_lifetime_days):
+                raise InvalidConstraints(
+                    f"At most {operation_type.max_lifetime_days} days.", pointer="/valid_to"
+                )
+            _check_recordable(limits, amount, capacity)
+        return Draft(
+            operation_type=operation_type,
+            operation=checked,
+            constraints=limits,
+            capacity=capacity,
+            amount=amount,
+            summary=summarise(operation_type, checked, limits),
+        )
+
+    def _check_operation(self, kind: OperationType, operation: object) -> dict[str, Any]:
+        if kind.pk not in self._rules:
+            self._rules[kind.pk] = SchemaRules(kind.schema)
+        rules = self._rules[kind.pk]
+        checked = check_operation(operation, known=rules.names)
+        rules.check(checked)
+        if checked["action"] != kind.scope:
+            raise InvalidOperation("It is not the operation type's.", pointer="/action")
+        return checked
+
+    def _parse(
+        self, constraints: Mapping[str, Any], amount: Amount | None, agreed_at: dt.datetime
+    ) -> tuple[Constraints, int]:
+        key = (json.dumps(dict(constraints), sort_keys=True), amount, agreed_at)
+        if key not in self._limits:
+            limits = _parse_constraints(constraints, amount, at=self._at, agreed_at=agreed_at)
+            self._limits[key] = (limits, _capacity(limits))
+        return self._limits[key]
 
 
 def draft_operation(
@@ -82,31 +131,20 @@ def draft_operation(
     Raises InvalidOperation or InvalidConstraints; their pointers begin with /operation and
     `constraints_at`.
     """
-    with under("/operation"):
-        checked = _check_operation(operation_type, operation)
-    amount = Amount.parse(checked["amount"], "") if "amount" in checked else None
-    with under(constraints_at):
-        limits = _parse_constraints(constraints, amount=amount, at=at, agreed_at=agreed_at or at)
-        if limits.valid_to > at + dt.timedelta(days=operation_type.max_lifetime_days):
-            raise InvalidConstraints(
-                f"At most {operation_type.max_lifetime_days} days.", pointer="/valid_to"
-            )
-        _check_recordable(limits, amount)
-    return Draft(
-        operation_type=operation_type,
-        operation=checked,
-        constraints=limits,
-        capacity=_capacity(limits),
-        amount=amount,
-        summary=summarise(operation_type, checked, limits),
+    return Drafting(at).draft(
+        operation_type,
+        operation=operation,
+        constraints=constraints,
+        constraints_at=constraints_at,
+        agreed_at=agreed_at,
     )
 
 
-def _check_recordable(limits: Constraints, amount: Amount | None) -> None:
+def _check_recordable(limits: Constraints, amount: Amount | None, capacity: int) -> None:
     """Refuse what could add up to more than a ledger entry can say (RFC 8785 §3.2.2.3)."""
     largest = amount or limits.max_individual_amount
     total = limits.max_total.minor if limits.max_total else MAX_SAFE_INTEGER + 1
-    if largest and min(total, largest.minor * _capacity(limits)) > MAX_SAFE_INTEGER:
+    if largest and min(total, largest.minor * capacity) > MAX_SAFE_INTEGER:
         raise InvalidConstraints("The runs could add up to too much.", pointer="/max_total")
 
 
@@ -115,18 +153,10 @@ def _capacity(limits: Constraints) -> int:
     return min(slots, limits.max_occurrences) if limits.max_occurrences else slots
 
 
-def _check_operation(operation_type: OperationType, operation: object) -> dict[str, Any]:
-    checked = check_operation(operation, known=member_names(operation_type.schema))
-    check_against_schema(operation_type.schema, checked)
-    if checked["action"] != operation_type.scope:
-        raise InvalidOperation("It is not the operation type's.", pointer="/action")
-    return checked
-
-
 def _parse_constraints(
     constraints: Mapping[str, Any],
-    *,
     amount: Amount | None,
+    *,
     at: dt.datetime,
     agreed_at: dt.datetime,
 ) -> Constraints:

@@ -86,12 +86,13 @@ def enqueue_runs(issued: Issued, *, at: dt.datetime, limits: Constraints) -> int
     Returns how many were new.
     """
     before = issued.row.queued_runs.count()
-    runs = _runs(issued, at=at, limits=limits)
+    runs = queued_runs(issued, at=at, limits=limits)
     QueuedRun.objects.bulk_create(runs, batch_size=BATCH, ignore_conflicts=True)
     return issued.row.queued_runs.count() - before
 
 
-def _runs(issued: Issued, *, at: dt.datetime, limits: Constraints) -> Iterator[QueuedRun]:
+def queued_runs(issued: Issued, *, at: dt.datetime, limits: Constraints) -> Iterator[QueuedRun]:
+    """Yield the unsaved runs whose window has not closed."""
     row = issued.row
     body = {"operation_token": issued.token, "operation": json.loads(row.operation)}
     plain = json.dumps(body).encode()
@@ -105,6 +106,7 @@ def _runs(issued: Issued, *, at: dt.datetime, limits: Constraints) -> Iterator[Q
             due_at=due_at,
             closes_at=closes_at,
             next_attempt_at=due_at,
+            created_at=at,
         )
 
 

@@ -55,6 +55,14 @@ class Issued:
     row: OperationToken
 
 
+@dataclass(frozen=True)
+class Composed:
+    """What has to be stored together, and with it `consent.spent_at` where there is a consent."""
+
+    issued: Issued
+    entry: LedgerEntry
+
+
 def issue_operation_token(
     *,
     draft: Draft,
@@ -93,6 +101,29 @@ def _store(
     consent: Consent | None,
     place: Place,
 ) -> Issued:
+    composed = compose_operation_token(
+        draft, user=user, client=client, at=at, origin=origin, consent=consent, place=place
+    )
+    spent = [] if consent is None else [change(consent, ["spent_at"])]
+    write_together(*spent, insertion(composed.issued.row), insertion(composed.entry))
+    return composed.issued
+
+
+def compose_operation_token(
+    draft: Draft,
+    *,
+    user: User,
+    client: ServiceClient | None,
+    at: dt.datetime,
+    origin: Origin,
+    consent: Consent | None,
+    place: Place,
+    authorised_by: str = "",
+) -> Composed:
+    """Sign the draft; return its row, first ledger entry and spent consent, none of them stored.
+
+    authorised_by: who decided where the person's own token did not; the ledger keeps it.
+    """
     row, claims = _compose(draft, user=user, client=client, at=at, consent=consent, place=place)
     signed = sign(claims, purpose=Purpose.OPERATION)
     keep_signature(row, signed)
@@ -103,13 +134,10 @@ def _store(
     if origin.keep_until is not None:
         row.sealed_token = seal(signed.token.encode(), context=f"issued:{row.public_id}")
         row.sealed_until = origin.keep_until
-    entry = _open_ledger(row, draft, claims=signed.token.split(".")[1])
-    spent = []
     if consent is not None:
         consent.spent_at = at
-        spent.append(change(consent, ["spent_at"]))
-    write_together(*spent, insertion(row), insertion(entry))
-    return Issued(token=signed.token, row=row)
+    entry = _open_ledger(row, draft, claims=signed.token.split(".")[1], authorised_by=authorised_by)
+    return Composed(Issued(token=signed.token, row=row), entry)
 
 
 def _compose(
@@ -198,7 +226,9 @@ def _consent_claim(row: OperationToken) -> dict[str, str]:
     }
 
 
-def _open_ledger(row: OperationToken, draft: Draft, *, claims: str) -> LedgerEntry:
+def _open_ledger(
+    row: OperationToken, draft: Draft, *, claims: str, authorised_by: str
+) -> LedgerEntry:
     kind, salt = draft.operation_type, bytes(row.salt)
     return chain_entry(
         row,
@@ -217,6 +247,7 @@ def _open_ledger(row: OperationToken, draft: Draft, *, claims: str) -> LedgerEnt
             "type": f"{kind.name} v{kind.version}",
             "user": salted_digest(salt, row.user.public_id),
             **_consent_facts(row),
+            **({"by": authorised_by} if authorised_by else {}),
         },
     )
 

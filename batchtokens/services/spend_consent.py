@@ -6,7 +6,9 @@ The statement that stores the token spends it; here it is locked and compared.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
+from collections.abc import Iterable
 
 from accounts.errors import UnknownId
 from accounts.ids import parse_public_id
@@ -21,6 +23,7 @@ from batchtokens.models import Consent, ConsentMode, OperationType
 from batchtokens.services.draft_operation import Draft
 
 POINTER = "/consent_id"
+_CONSENT_ID = re.compile(f"{Consent.public_prefix}_[0-9a-f]{{32}}")
 
 
 def lock_consent(*, user_id: uuid.UUID, consent_id: str) -> Consent:
@@ -41,6 +44,13 @@ def lock_consent(*, user_id: uuid.UUID, consent_id: str) -> Consent:
     if consent is None:
         raise ConsentNotValid(pointer=POINTER)
     return consent
+
+
+def lock_consents(consent_ids: Iterable[str]) -> dict[str, Consent]:
+    """Lock those consents that there are, by public id; their people must be locked already."""
+    keys = [uuid.UUID(hex=text[4:]) for text in consent_ids if _CONSENT_ID.fullmatch(text)]
+    rows = Consent.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
+    return {consent.public_id: consent for consent in rows} if keys else {}
 
 
 def check_spendable(

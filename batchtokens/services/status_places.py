@@ -86,6 +86,19 @@ def draw_places(status_list_id: uuid.UUID, count: int) -> list[Place]:
     raise ValueError("the status list is too full")
 
 
+def take_places(
+    status_list_id: uuid.UUID | None, *, executor_id: uuid.UUID, at: dt.datetime, count: int
+) -> list[Place]:
+    """Return places for many tokens of one executor; whoever stores them may still find one taken.
+
+    status_list_id: the executor's open list; None: it has none yet. Call it in a transaction.
+    """
+    listed = status_list_id or begin_list(executor_id)
+    if status_list_id is not None:
+        listed = _list_with_room(listed, executor_id, at)
+    return draw_places(listed, count)
+
+
 def take_place(
     status_list_id: uuid.UUID | None,
     *,
@@ -103,10 +116,10 @@ def take_place(
             with clash_undone():
                 return store(draw_place(listed))
         except PlaceTakenError:
-            listed = _list_after_clash(listed, executor_id, at)
+            listed = _list_with_room(listed, executor_id, at)
 
 
-def _list_after_clash(
+def _list_with_room(
     status_list_id: uuid.UUID, executor_id: uuid.UUID, at: dt.datetime
 ) -> uuid.UUID:
     """Return the list to draw from again: a new one where this one is half full.

@@ -9,6 +9,7 @@ from accounts.management.base import ProductCommand, add_shared_options
 from batchtokens.management.operations.cancel import CancelOperation
 from batchtokens.management.operations.evidence import EvidencePack
 from batchtokens.management.operations.hold import HoldOperation
+from batchtokens.management.operations.issue import IssueOperations
 from batchtokens.management.operations.list import ListOperations
 from batchtokens.management.operations.missed import ListMissed
 from batchtokens.management.operations.reconcile import ReconcileDay
@@ -32,6 +33,7 @@ VERBS: tuple[Verb, ...] = (
     ReconcileDay(),
     EvidencePack(),
     VerifyEvidence(),
+    IssueOperations(),
     ReissueOperations(),
 )
 
