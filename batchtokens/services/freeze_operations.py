@@ -27,7 +27,7 @@ def freeze_operations(*, user: User) -> int:
     Call it in a transaction, under the person's lock: nothing is issued meanwhile.
     """
     now = database_now()
-    Consent.objects.for_user(user).open(now).filter(created_at__lt=now).update(expires_at=now)
+    _void_consents(user, now)
     change = Change(
         kind=EntryKind.HELD,
         by=HoldKind.USER,
@@ -38,6 +38,13 @@ def freeze_operations(*, user: User) -> int:
     )
     live = OperationToken.objects.for_user(user).live(now)
     return len(change_operations(live, change=change))
+
+
+def _void_consents(user: User, now: dt.datetime) -> None:
+    waiting = Consent.objects.for_user(user).open(now)
+    waiting.filter(created_at__lt=now).update(expires_at=now)
+    # Shown before the clock went back; none may end before it begins, and nobody used these.
+    waiting.filter(created_at__gte=now).delete()
 
 
 def _hold(token: OperationToken, at: dt.datetime) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from accounts.models import ServiceClient
 from batchtokens.errors import (
@@ -19,6 +20,7 @@ from batchtokens.errors import (
 from batchtokens.models import Consent, LedgerEntry, OperationToken, OperationType, salted_digest
 from batchtokens.services.create_operation_type import create_operation_type
 from batchtokens.services.exchange import ExchangeRequest, exchange_access_token
+from batchtokens.services.freeze_operations import freeze_operations
 from batchtokens_verifier.canonical import canonicalize, digest
 from batchtokens_verifier.claims import parse_operation_token
 from batchtokens_verifier.errors import IdempotencyMismatch, InvalidConstraints, ProblemError
@@ -265,6 +267,20 @@ def test_somebody_disabled_gets_nothing(world: mandates.Savings, consent: Consen
 
     with pytest.raises(ProblemError):
         exchange(world, request)
+    assert not OperationToken.objects.exists()
+
+
+@pytest.mark.parametrize("ahead", [0, 120], ids=["now", "by a clock that went back"])
+def test_a_frozen_account_buys_nothing_with_it(world: mandates.Savings, ahead: int) -> None:
+    shown = datetime.now(UTC) + timedelta(seconds=ahead)
+    consent = mandates.consent(world, now=shown, valid_to=VALID_TO)
+    request = request_of(world, consent)
+
+    with transaction.atomic():
+        freeze_operations(user=world.alice)
+
+    with pytest.raises(ConsentNotValid):
+        exchange(world, request, now=shown + timedelta(seconds=60))
     assert not OperationToken.objects.exists()
 
 
