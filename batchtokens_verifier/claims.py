@@ -5,10 +5,12 @@ authorization_details element is refused, because an unread constraint would not
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from batchtokens_verifier.canonical import JSON, b64url, check_operation, parameter_digest
@@ -161,10 +163,9 @@ def _operation_claims(claims: Mapping[str, Any], *, allow_secondly: bool) -> Ope
     common = _common(claims)
     detail = _only_detail(claims)
     operation = check_operation(detail.get("operation"))
-    constraints = Constraints.parse(
-        {name: detail[name] for name in CONSTRAINT_MEMBERS if name in detail},
-        operation_amount=_fixed_amount(operation),
-        allow_secondly=allow_secondly,
+    members = {name: detail[name] for name in CONSTRAINT_MEMBERS if name in detail}
+    constraints = _constraints(
+        json.dumps(members, sort_keys=True), _fixed_amount(operation), allow_secondly
     )
     consent = _consent(claims)
     parsed = OperationTokenClaims(
@@ -184,6 +185,17 @@ def _operation_claims(claims: Mapping[str, Any], *, allow_secondly: bool) -> Ope
     )
     _check_agreement(parsed, detail)
     return parsed
+
+
+@lru_cache(maxsize=64)
+def _constraints(members: str, amount: Amount | None, allow_secondly: bool) -> Constraints:
+    """Read constraints: those of mandates that were issued together, once.
+
+    Few are kept, as a schedule may have thousands of due times.
+    """
+    return Constraints.parse(
+        json.loads(members), operation_amount=amount, allow_secondly=allow_secondly
+    )
 
 
 def _check_agreement(parsed: OperationTokenClaims, detail: Mapping[str, Any]) -> None:

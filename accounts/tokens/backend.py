@@ -20,6 +20,7 @@ from batchtokens_verifier.jws import TOKEN_CLASSES, Purpose, unverified_kid, ver
 
 # SimpleJWT's own mark of a token class; ours are `typ`, `aud` and the key's purpose.
 _TOKEN_TYPE = "token_type"
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,7 @@ def sign(claims: dict[str, Any], *, purpose: Purpose) -> SignedToken:
 
     Raises NoSigningKey.
     """
-    payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
-    return sign_payload(b64url(payload), purpose=purpose)
+    return sign_payload(b64url(_write(claims).encode()), purpose=purpose)
 
 
 def sign_payload(payload: str, *, purpose: Purpose) -> SignedToken:

@@ -8,9 +8,11 @@ import json
 from datetime import datetime
 from typing import Any, Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
-from joserfc.jws import JWSRegistry
 
 from accounts.crypto import open_sealed, seal
 from accounts.errors import SealBroken
@@ -21,6 +23,9 @@ from batchtokens_verifier.jws import Purpose
 # RFC 7518 section 6.2.1.1: the curve of ES256.
 CURVE = "P-256"
 PUBLIC_MEMBERS = ("kty", "crv", "x", "y")
+# RFC 7518 section 3.4: R and S, each as so many bytes.
+_COORDINATE = 32
+_ES256 = ECDSA(SHA256())
 
 
 class KeyPair(Protocol):
@@ -59,20 +64,21 @@ class KeyStore(Protocol):
 
 
 class _LocalKey:
-    """A key in this process's memory."""
+    """A key of ES256 in this process's memory."""
 
-    def __init__(self, key: ECKey, alg: str) -> None:
+    def __init__(self, key: ECKey) -> None:
         self._key = key
-        self._algorithm = JWSRegistry.algorithms[alg]
 
     def public_jwk(self) -> dict[str, Any]:
         public = self._key.as_dict(private=False)
         return {name: public[name] for name in PUBLIC_MEMBERS}
 
     def sign(self, message: bytes) -> bytes:
-        if not self._key.is_private:
+        private = self._key.private_key
+        if private is None:
             raise NoSigningKey
-        return self._algorithm.sign(message, self._key)
+        r, s = decode_dss_signature(private.sign(message, _ES256))
+        return r.to_bytes(_COORDINATE, "big") + s.to_bytes(_COORDINATE, "big")
 
 
 class LocalKeyStore:
@@ -83,14 +89,17 @@ class LocalKeyStore:
         row = SigningKey(
             kid=pair.thumbprint(),
             purpose=purpose.value,
-            public_jwk=_LocalKey(pair, "ES256").public_jwk(),
+            public_jwk=_LocalKey(pair).public_jwk(),
             activates_at=activates_at,
         )
         _seal(row, pair, private=True)
         return row
 
     def open(self, row: SigningKey) -> KeyPair:
-        key = _LocalKey(_opened(row), row.alg)
+        pair = _opened(row)
+        if (row.alg, pair.curve_name) != ("ES256", CURVE):
+            raise SigningKeyNotOurs("is of an unknown kind")
+        key = _LocalKey(pair)
         if key.public_jwk() != row.public_jwk:
             raise SigningKeyNotOurs("shows another key's public part")
         return key

@@ -15,6 +15,8 @@ MEDIA_TYPE = "application/x-ndjson"
 MAX_LINES = 5000
 MAX_BYTES = 16 * 2**20
 
+_write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 class NdjsonParser(BaseParser):
     """Hands over the lines that are not blank, each as bytes with its number from 1."""
@@ -52,5 +54,4 @@ class NdjsonRenderer(BaseRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         """Return the lines, each with its end."""
-        lines = (json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in data)
-        return "".join(f"{line}\n" for line in lines).encode()
+        return "".join(f"{_write(item)}\n" for item in data).encode()

@@ -29,6 +29,7 @@ from batchtokens_verifier.jws import MAX_TOKEN_BYTES
 _KEY = re.compile(r"[!-~]{1,255}")
 _OCCURRENCE = re.compile(r"[a-z0-9.]{1,20}")
 _TOKEN = re.compile(f"[!-~]{{1,{MAX_TOKEN_BYTES}}}")
+_OUTPUT = RedeemedOutput()
 _MEMBERS = frozenset({"idempotency_key", "operation_token", "operation", "amount", "occurrence"})
 
 
@@ -56,22 +57,21 @@ class RedemptionBatchView(APIView):
         outcomes = iter(redeem_batch(by=client_of(request), lines=lines))
         return Response(
             [
-                self._shown(number, key, next(outcomes) if isinstance(line, Line) else line)
+                {"line": number, "idempotency_key": key}
+                | self._shown(next(outcomes) if isinstance(line, Line) else line)
                 for number, key, line in read
             ]
         )
 
-    def _shown(self, number: int, key: str, outcome: Outcome | ValidationError) -> dict[str, Any]:
-        place = {"line": number, "idempotency_key": key}
+    def _shown(self, outcome: Outcome | ValidationError) -> dict[str, Any]:
         if isinstance(outcome, RedemptionAnswer):
             status = HTTPStatus.CREATED if outcome.created else HTTPStatus.OK
-            body = RedeemedOutput().to_representation(outcome)
-            return {**place, "http_status": int(status), **body}
+            return {"http_status": int(status)} | _OUTPUT.to_representation(outcome)
         handle, context = self.get_exception_handler(), self.get_exception_handler_context()
         answer = handle(outcome, context)
         if answer is None:
             raise outcome
-        return {**place, "http_status": answer.status_code, **json.loads(answer.content)}
+        return {"http_status": answer.status_code, **json.loads(answer.content)}
 
 
 def read_line(text: bytes) -> tuple[str, Line | ProblemError | ValidationError]:

@@ -115,7 +115,8 @@ def salted_digest(salt: bytes, value: str) -> str:
 
 def instant(at: dt.datetime) -> str:
     """Format an aware instant as RFC 3339 with microseconds, in UTC."""
-    return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    utc = at.astimezone(dt.UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='microseconds')}Z"
 
 
 def chain_entry(
@@ -144,7 +145,7 @@ def chain_entry(
     ).decode()
     token.head_hash = entry_hash(entry)
     return LedgerEntry(
-        operation_token=token,
+        operation_token_id=token.pk,
         seq=token.seq,
         kind=kind,
         at=token.last_at,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,10 @@ _INSTANTS = frozenset(
 )
 # Long texts that decide nothing, and what is known already.
 _LEFT_OUT = frozenset({"operation_token_id", "closing_receipt", "reference"})
+# Of the token's own row: many are read for a redemption alone.
+_LEFT_OUT_OF_MANY = frozenset(
+    {"operation", "details", "summary", "sealed_token", "claims_sealed", "cancellation"}
+)
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -100,7 +105,7 @@ def lock_operation_tokens(
     Raises AuthorityBusy when a lock was not had in time.
     """
     wanted = sorted(set(token_hashes))
-    rows = _lock("token_hash", wanted, None, "") if wanted else []
+    rows = _lock("token_hash", wanted, None, "", _LEFT_OUT_OF_MANY) if wanted else []
     return {row.token_hash: _locked(row, now) for row in rows}
 
 
@@ -118,12 +123,16 @@ def read_operation_token(*, pk: Any, now: dt.datetime | None = None) -> LockedTo
 
 
 def _lock(
-    where: str, values: Sequence[Any], attempt_of: ServiceClient | None, idempotency_key: str
+    where: str,
+    values: Sequence[Any],
+    attempt_of: ServiceClient | None,
+    idempotency_key: str,
+    left_out: AbstractSet[str] = frozenset(),
 ) -> list[Any]:
     try:
-        rows = _read(where, values, attempt_of, idempotency_key)
+        rows = _read(where, values, attempt_of, idempotency_key, left_out=left_out)
         if any(row.waited or _head(row).get("seq") != row.seq for row in rows):
-            rows = _read(where, values, attempt_of, idempotency_key)
+            rows = _read(where, values, attempt_of, idempotency_key, left_out=left_out)
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
             raise AuthorityBusy from error
@@ -153,6 +162,7 @@ def _read(
     idempotency_key: str,
     *,
     lock: bool = True,
+    left_out: AbstractSet[str] = frozenset(),
 ) -> list[Any]:
     """Return the rows as OperationTokens with the extra columns of `_statement`."""
 
@@ -161,24 +171,30 @@ def _read(
 
     client = key(attempt_of.pk if attempt_of else None)
     keys = [key(value) for value in values] if where == "id" else values
-    statement = _statement(where, len(values), lock=lock)
+    statement = _statement(where, len(values), lock=lock, left_out=left_out)
     return list(OperationToken.objects.raw(statement, [client, idempotency_key, *keys]))
 
 
-def _statement(where: str, count: int, *, lock: bool) -> str:
+def _columns(model: type[Model], left_out: AbstractSet[str]) -> list[str]:
+    columns = (str(field.column) for field in model._meta.concrete_fields)
+    return [column for column in columns if column not in left_out]
+
+
+def _statement(where: str, count: int, *, lock: bool, left_out: AbstractSet[str]) -> str:
     waited, aggregate, json_object, row_lock = _DIALECTS[connection.vendor]
 
     def as_json(model: type[Model], alias: str) -> str:
-        names = [f.column for f in model._meta.concrete_fields if f.column not in _LEFT_OUT]
+        names = _columns(model, _LEFT_OUT)
         members = ", ".join(f"'{name}', {alias}.{name}" for name in names)
         return f"{json_object}({members})"
 
+    own = ", ".join(f"t.{name}" for name in _columns(OperationToken, left_out))
     redemption, attempt = as_json(Redemption, "r"), as_json(RedemptionAttempt, "a")
     control = as_json(ExecutorControl, "k")
     marks = ", ".join(["%s"] * count)
     # Only names of tables, columns and functions are put in; every value is a parameter.
     return f"""
-        SELECT t.*, {CLOCK_TEXT[connection.vendor]} AS clock, {waited} AS waited,
+        SELECT {own}, {CLOCK_TEXT[connection.vendor]} AS clock, {waited} AS waited,
           (u.is_active AND x.is_active AND y.is_active AND coalesce(c.is_active, u.is_active))
             AS everyone_active,
           (SELECT l.entry FROM {LedgerEntry._meta.db_table} l
@@ -191,7 +207,7 @@ def _statement(where: str, count: int, *, lock: bool) -> str:
           CASE WHEN k.executor_id IS NOT NULL THEN {control} END AS control_row,
           (SELECT coalesce(max(p.size), 0) FROM {Checkpoint._meta.db_table} p) AS sealed_size
         FROM (SELECT * FROM {OperationToken._meta.db_table} WHERE {where} IN ({marks})
-          ORDER BY id {row_lock if lock else ''}) t
+          ORDER BY id {row_lock if lock else ""}) t
         JOIN {User._meta.db_table} u ON u.id = t.user_id
         JOIN {ServiceClient._meta.db_table} x ON x.id = t.executor_id
         JOIN {OperationType._meta.db_table} y ON y.id = t.operation_type_id

@@ -10,6 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -47,6 +48,7 @@ RESERVED_FIELDS = (
     "reference",
     "closing_receipt",
 )
+_write = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,14 @@ class RedemptionRequest:
     amount: Amount | None = None
     occurrence: str | None = None
 
+    @cached_property
+    def token_digest(self) -> str:
+        return text_digest(self.operation_token)
+
     def digest(self) -> str:
         amount = self.amount.as_json() if self.amount else None
-        body = [text_digest(self.operation_token), self.operation, amount, self.occurrence]
-        return text_digest(json.dumps(body, sort_keys=True))
+        body = [self.token_digest, self.operation, amount, self.occurrence]
+        return text_digest(_write(body))
 
 
 @dataclass(frozen=True)
@@ -166,8 +172,7 @@ def write_reservations(reservations: Sequence[Reservation]) -> None:
 
 
 def _is_issued(locked: LockedToken, by: ServiceClient, request: RedemptionRequest) -> bool:
-    presented = text_digest(request.operation_token)
-    return locked.token.bears(presented) and locked.token.executor_id == by.pk
+    return locked.token.bears(request.token_digest) and locked.token.executor_id == by.pk
 
 
 def _reserve(
@@ -190,8 +195,8 @@ def _reserve(
         },
     )
     attempt = RedemptionAttempt(
-        redemption=redemption,
-        client=by,
+        redemption_id=redemption.pk,
+        client_id=by.pk,
         endpoint=ENDPOINT,
         idempotency_key=key,
         request_digest=request.digest(),
