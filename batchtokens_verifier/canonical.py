@@ -246,6 +246,16 @@ def parameter_digest(operation: Mapping[str, JSON]) -> str:
     return digest(canonicalize(operation))
 
 
+def mandate_digest(*, sub: str, client_id: str, aud: str, detail: Mapping[str, Any]) -> str:
+    """Return the digest of all that one consent is about: whose, through whom, where, what.
+
+    detail: the authorization_details element; what it is given when it is issued does not count.
+    """
+    granted = {name: v for name, v in detail.items() if name not in ("identifier", "redemption")}
+    parties = {"sub": sub, "client_id": client_id, "aud": aud}
+    return digest(canonicalize({**parties, "authorization_details": [granted]}))
+
+
 def b64url(data: bytes) -> str:
     """Encode as base64url without padding (RFC 7515 §2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

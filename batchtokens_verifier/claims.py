@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from batchtokens_verifier import canonical
 from batchtokens_verifier.canonical import JSON, b64url, check_operation, parameter_digest
 from batchtokens_verifier.constraints import Amount, Constraints
 from batchtokens_verifier.constraints.terms import CONSTRAINT_MEMBERS
@@ -31,7 +32,6 @@ _DETAIL_MEMBERS = frozenset(
 )
 _OPERATION_JTI = re.compile(r"opt_[A-Za-z0-9_-]{22,64}")
 _OPERATION_ID = re.compile(r"op_[A-Za-z0-9_-]{1,64}")
-_DIGEST = re.compile(r"sha-256:[A-Za-z0-9_-]{43}")
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
 
 
@@ -211,10 +211,16 @@ def _check_agreement(parsed: OperationTokenClaims, detail: Mapping[str, Any]) ->
         "exp": parsed.exp == constraints.valid_to.timestamp(),
         "nbf": parsed.nbf == max(parsed.iat, constraints.valid_from.timestamp()),
         "parameter_digest": parsed.parameter_digest == parameter_digest(parsed.operation),
+        "mandate_digest": parsed.consent.mandate_digest in (None, _mandate_digest(parsed, detail)),
     }
     for claim, agrees in agreements.items():
         if not agrees:
             raise TokenNotValid(claim)
+
+
+def _mandate_digest(parsed: OperationTokenClaims, detail: Mapping[str, Any]) -> str:
+    parties = {"sub": parsed.sub, "client_id": parsed.client_id, "aud": parsed.aud}
+    return canonical.mandate_digest(**parties, detail=detail)
 
 
 def _only_detail(claims: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -243,14 +249,8 @@ def _consent(claims: Mapping[str, Any]) -> ConsentReference:
     consent = claims.get("consent")
     if not isinstance(consent, dict) or consent.get("mode") not in ("scope", "exact"):
         raise TokenNotValid("consent")
-    digest = _string(consent, "mandate_digest") if "mandate_digest" in consent else None
-    if digest is not None and not _DIGEST.fullmatch(digest):
-        raise TokenNotValid("mandate_digest")
-    return ConsentReference(
-        mode=str(consent["mode"]),
-        id=_string(consent, "id") if "id" in consent else None,
-        mandate_digest=digest,
-    )
+    optional = {n: _string(consent, n) for n in ("id", "mandate_digest") if n in consent}
+    return ConsentReference(mode=str(consent["mode"]), **optional)
 
 
 def _status(claims: Mapping[str, Any]) -> StatusReference:

@@ -85,10 +85,9 @@ class Effects:
     def run(self, connection: Connection, redemption: Redemption, effect: Effect) -> Outcome:
         """Do the effect and store its redemption id, both or neither, in a transaction of its own.
 
-        effect: takes a cursor of that transaction, returns its reference; it must not commit or
-        roll back. An earlier run's outcome is returned instead of a second one. Raises NoPermission,
-        ValueError where a transaction is open already, and whatever the effect raises; then nothing
-        is changed.
+        effect: takes a cursor of that transaction, which it leaves open; returns its reference. An
+        earlier run's outcome is returned instead of a second one. Raises NoPermission, ValueError
+        where a transaction is open already, and what the effect raises; then nothing is changed.
         """
         if _is_open(connection):
             raise ValueError("a transaction is open: it would be committed with the effect")

@@ -16,6 +16,7 @@ from batchtokens_verifier.canonical import (
     b64url_decode,
     canonicalize,
     digest,
+    mandate_digest,
     parameter_digest,
     parse_json,
 )
@@ -241,11 +242,10 @@ def _check_consent(members: Mapping[str, Any], issued: Mapping[str, Any], salt: 
 
 
 def _mandate_digest(members: Mapping[str, Any]) -> str:
-    """Return the digest of what was granted: the details before they had an identifier."""
-    mandate, later = members["mandate"], ("identifier", "redemption")
-    granted = {name: v for name, v in mandate["details"].items() if name not in later}
-    told = {"sub": mandate["user"], "client_id": mandate["client"], "aud": granted["locations"][0]}
-    return digest(canonicalize({**told, "authorization_details": [granted]}))
+    mandate = members["mandate"]
+    sub, client_id, detail = mandate["user"], mandate["client"], mandate["details"]
+    aud = detail["locations"][0]
+    return mandate_digest(sub=sub, client_id=client_id, aud=aud, detail=detail)
 
 
 def _check_receipts(members: Mapping[str, Any], keys: KeySet, entries: list[Entry]) -> None:

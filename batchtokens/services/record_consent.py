@@ -7,22 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from batchtokens.models import Consent, instant
-from batchtokens_verifier.canonical import canonicalize, digest
+from batchtokens_verifier import canonical
 
 
 def mandate_digest(details: Mapping[str, Any], *, sub: str, client_id: str) -> str:
-    """Return the digest of all that one consent is about: whose, through whom, where, what.
+    """Return the digest that a consent to these details is bound by.
 
-    details: the authorization_details element as granted, before it has an identifier.
+    details: the authorization_details element as granted.
     """
-    (audience,) = details["locations"]
-    mandate = {
-        "sub": sub,
-        "client_id": client_id,
-        "aud": audience,
-        "authorization_details": [details],
-    }
-    return digest(canonicalize(mandate))
+    (aud,) = details["locations"]
+    return canonical.mandate_digest(sub=sub, client_id=client_id, aud=aud, detail=details)
 
 
 def consent_record(consent: Consent) -> dict[str, str | int]:

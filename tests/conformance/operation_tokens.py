@@ -17,6 +17,7 @@ from tests.unit.verifier.minting import (
     SIGNING_KEYS,
     access_claims,
     b64,
+    consented,
     detail,
     mint,
     operation_claims,
@@ -48,13 +49,12 @@ def _each() -> Iterator[Vector]:
 
 def _accepted() -> Iterator[Vector]:
     variable = {name: value for name, value in OPERATION.items() if name != "amount"}
-    exact = {"mode": "exact", "id": "cns_0190a1b2c3d47e5f8a9b0c1d2e3f4a5b"}
     good = {
         "good": token(),
         "EdDSA key": mint(operation_claims(), key="operation_eddsa"),
         "first-party without act": token(client_id="first-party", act=None),
         "an unknown claim": token(later={"a": 1}),
-        "exact consent, named": token(consent=exact | {"mandate_digest": DIGEST}),
+        "exact consent, named": mint(consented()),
         "exact consent, from before it was named": token(consent={"mode": "exact"}),
         "an unknown member of consent": token(consent={"mode": "scope", "later": "x"}),
         "a status that this verifier is not asked about": token(
@@ -244,6 +244,14 @@ def _claims_of_this_product() -> dict[str, dict[str, Any]]:
         "no consent": {"consent": None},
         "unknown consent mode": {"consent": {"mode": "implied"}},
         "consent with a malformed digest": {"consent": {"mode": "exact", "mandate_digest": "x"}},
+        "consent to another mandate": {"consent": {"mode": "exact", "mandate_digest": DIGEST}},
+        "consent of another person": {"consent": consented(sub="usr_bob")["consent"]},
+        "consent for another client": {"consent": consented(client_id="first-party")["consent"]},
+        "consent for another executor": {"consent": consented(aud="https://a.example/")["consent"]},
+        "consent to other limits": {"consent": consented()["consent"], **_less()},
+        "scope consent with another mandate's digest": {
+            "consent": {"mode": "scope", "mandate_digest": DIGEST}
+        },
         "an access token's jti": {"jti": access_claims()["jti"]},
         "empty sub": {"sub": ""},
         "no txn": {"txn": None},
@@ -255,6 +263,10 @@ def _claims_of_this_product() -> dict[str, dict[str, Any]]:
         "two authorization_details": {"authorization_details": [detail(), detail()]},
         "authorization_details is an object": {"authorization_details": detail()},
     }
+
+
+def _less() -> dict[str, Any]:
+    return {"authorization_details": [detail(max_total=None)]}
 
 
 def _for(audience: str) -> dict[str, Any]:

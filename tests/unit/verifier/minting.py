@@ -98,6 +98,20 @@ def operation_claims(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in claims.items() if value is not None}
 
 
+def consented(*, mode: str = "exact", **changes: Any) -> dict[str, Any]:
+    """Return claims whose consent is bound to just this mandate; changes are of what was shown."""
+    claims = operation_claims()
+    later = {"identifier": None, "redemption": None}
+    shown = {
+        "sub": claims["sub"],
+        "client_id": claims["client_id"],
+        "aud": claims["aud"],
+        "authorization_details": [detail(**later)],
+    } | changes
+    named = {"id": "cns_0190a1b2c3d47e5f8a9b0c1d2e3f4a5b", "mandate_digest": digest_of(shown)}
+    return claims | {"consent": {"mode": mode} | named}
+
+
 def access_claims(**changes: Any) -> dict[str, Any]:
     """Return the claims of a good access token; a change to None removes the claim."""
     now = int(NOW.timestamp())

@@ -22,6 +22,8 @@ from tests.unit.verifier.minting import (
     NOW,
     OPERATION,
     SIGNING_KEYS,
+    consented,
+    detail,
     mint,
     operation_claims,
 )
@@ -126,9 +128,29 @@ def test_malformed_status_is_refused_even_where_none_is_needed(status: Any) -> N
 
 
 @pytest.mark.parametrize(
+    "shown",
+    [
+        {"sub": "usr_bob"},
+        {"client_id": "first-party"},
+        {"aud": "https://other.example/"},
+        {"authorization_details": [detail()]},
+        {"authorization_details": [detail(identifier=None, redemption=None, max_total=None)]},
+    ],
+)
+def test_consent_to_another_mandate_is_refused(shown: Any) -> None:
+    with pytest.raises(ProblemError) as refusal:
+        verdict(mint(consented(**shown)), LAX)
+
+    assert refusal.value.code == "operation_token_not_valid"
+
+
+@pytest.mark.parametrize(
     ("consent", "good"),
     [
-        ({"mode": "exact", "id": "cns_a", "mandate_digest": f"sha-256:{'A' * 43}"}, True),
+        (consented()["consent"], True),
+        (consented(mode="scope")["consent"], True),
+        ({"mode": "exact", "id": "cns_a", "mandate_digest": f"sha-256:{'A' * 43}"}, False),
+        ({"mode": "scope", "mandate_digest": f"sha-256:{'A' * 43}"}, False),
         ({"mode": "exact"}, True),
         ({"mode": "exact", "later": "x"}, True),
         ({"mode": "exact", "id": ""}, False),
@@ -142,7 +164,7 @@ def test_consent_may_name_what_was_confirmed(consent: Any, good: bool) -> None:
 
     if good:
         claims = verdict(text, LAX).claims
-        assert claims.consent_mode == claims.consent.mode == "exact"
+        assert claims.consent_mode == claims.consent.mode == consent["mode"]
         assert claims.consent.id == consent.get("id")
         return
     with pytest.raises(ProblemError):
