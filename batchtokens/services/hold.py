@@ -115,7 +115,7 @@ def can_change(token: OperationToken, at: dt.datetime) -> bool:
 
 def liftable(token: OperationToken, by: HoldKind) -> list[HoldKind]:
     """Return the kinds of its holds that `by` may lift; raise HoldNotAllowed where none is."""
-    found = [kind for kind in LIFTS[by] if kind in token.holds]
+    found = [kind for kind in LIFTS[by] if is_held_by(token, kind)]
     if not found:
         raise HoldNotAllowed("No hold of this kind is set.")
     return found

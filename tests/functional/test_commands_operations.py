@@ -19,6 +19,7 @@ from batchtokens.models import (
     RunState,
     salted_digest,
 )
+from batchtokens.services.disown import disown_operations
 from batchtokens.services.enqueue import enqueue_operation_token
 from batchtokens.services.hold import hold_operation
 from batchtokens.services.issue import Issued
@@ -200,6 +201,21 @@ def test_a_person_keeps_the_hold_that_staff_may_not_lift(op: str) -> None:
     hold_operation(operation_id=OperationToken.objects.get().pk, by=HoldKind.USER)
     assert operations("resume", op, *WHY).code == Exit.REFUSED
     assert OperationToken.objects.get().holds == ["user"]
+
+
+def test_only_who_says_so_lifts_what_a_declared_loss_holds(op: str) -> None:
+    hold_operation(operation_id=OperationToken.objects.get().pk, by=HoldKind.SYSTEM)
+    assert operations("resume", op, *WHY).code == Exit.REFUSED
+    operations("hold", op, *WHY)
+    assert operations("resume", op, "--after-loss", *WHY, "--dry-run").code == Exit.OK
+    assert operations("resume", op, "--after-loss", *WHY).rows[0]["status"] == "held"
+    assert OperationToken.objects.get().holds == ["staff"]
+    assert operations("resume", op, "--after-loss", *WHY).code == Exit.REFUSED
+
+
+def test_what_was_disowned_waits_for_its_new_signature(op: str) -> None:
+    disown_operations(kid=OperationToken.objects.get().kid, reason="stolen")
+    assert operations("resume", op, "--after-loss", *WHY).code == Exit.REFUSED
 
 
 @pytest.fixture

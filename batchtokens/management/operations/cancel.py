@@ -1,7 +1,6 @@
 """`operations cancel`: final; what was redeemed stays redeemed."""
 
 from batchtokens.management.operations.change import ChangeVerb
-from batchtokens.services.hold import check_changeable
 from batchtokens.services.revoke import cancel_operation
 
 
@@ -12,4 +11,3 @@ class CancelOperation(ChangeVerb):
     help = "Cancel operations for ever; what was redeemed stays redeemed."
     done = "cancelled"
     service = cancel_operation
-    check = check_changeable

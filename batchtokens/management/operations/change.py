@@ -16,6 +16,7 @@ from batchtokens.management.operations.named import operation_named
 from batchtokens.management.operations.verb import Verb
 from batchtokens.models import HoldKind, OperationToken
 from batchtokens.models.clock import database_now
+from batchtokens.services.hold import check_changeable
 from batchtokens_verifier.errors import ProblemError
 
 MOST = 100
@@ -23,15 +24,19 @@ LONGEST_REASON = 500
 
 
 class ChangeVerb(Verb):
-    """Base of the three.
-
-    `done` is what an operation then is; `check` raises where `service` would refuse.
-    """
+    """Base of the three; `done` is what an operation then is."""
 
     destructive = True
     done: ClassVar[str]
     service: ClassVar[Callable[..., OperationToken]]
-    check: ClassVar[Callable[[OperationToken, datetime], None]]
+
+    def speaks_as(self, options: dict[str, Any]) -> HoldKind:
+        """Say whose decision it is."""
+        return HoldKind.STAFF
+
+    def check(self, token: OperationToken, at: datetime, by: HoldKind) -> None:
+        """Raise where `service` would refuse."""
+        check_changeable(token, at)
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare which, and who decides."""
@@ -53,20 +58,18 @@ class ChangeVerb(Verb):
         actor = f"operator:{options['operator'] or getpass.getuser()}"
         if not options["dry_run"]:
             command.confirm(f"{self.name.capitalize()} {len(tokens)}?", yes=options["yes"])
-        rows = [self._one(token, actor, reason, dry=options["dry_run"]) for token in tokens]
+        decided = {"by": self.speaks_as(options), "actor": actor, "reason": reason}
+        rows = [self._one(token, decided, dry=options["dry_run"]) for token in tokens]
         command.emit(rows)
         _conclude([str(row["refused"]) for row in rows if row["refused"]], len(rows))
 
-    def _one(self, token: OperationToken, actor: str, reason: str, *, dry: bool) -> dict[str, Any]:
-        change = type(self)
+    def _one(self, token: OperationToken, decided: dict[str, Any], *, dry: bool) -> dict[str, Any]:
         refused = ""
         try:
             if dry:
-                change.check(token, database_now())
+                self.check(token, database_now(), decided["by"])
             else:
-                token = change.service(
-                    operation_id=token.pk, by=HoldKind.STAFF, actor=actor, reason=reason
-                )
+                token = type(self).service(operation_id=token.pk, **decided)
         except ProblemError as refusal:
             refused = refusal.code
         status = token.status_at(database_now()).value

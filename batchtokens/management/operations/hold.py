@@ -1,7 +1,7 @@
 """`operations hold`: stop new runs until staff resumes."""
 
 from batchtokens.management.operations.change import ChangeVerb
-from batchtokens.services.hold import check_changeable, hold_operation
+from batchtokens.services.hold import hold_operation
 
 
 class HoldOperation(ChangeVerb):
@@ -11,4 +11,3 @@ class HoldOperation(ChangeVerb):
     help = "Hold operations as staff: no run is accepted until staff resumes them."
     done = "held"
     service = hold_operation
-    check = check_changeable
