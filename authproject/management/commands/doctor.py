@@ -17,6 +17,7 @@ from accounts.models import ApiKey, OutgoingEmail, SigningKey
 from accounts.services.warn_expiring_keys import WARN_BEFORE
 from accounts.tokens.errors import SigningKeyNotOurs
 from accounts.tokens.key_store import key_store
+from authproject.management.sink_findings import sink_findings
 from authproject.observability.health import OK, readiness
 from authproject.production import refusals
 from batchtokens.services.check_signing_keys import find_revived_keys
@@ -139,6 +140,7 @@ CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "proxy": proxy,
     "api_keys": api_keys,
     "signing_keys": signing_keys,
+    "ledger_sink": sink_findings,
     "mail": mail,
     "static_files": static_files,
     "private_files": private_files,

@@ -1,5 +1,7 @@
 """Health: /livez and /readyz."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
@@ -7,6 +9,9 @@ from pytest_django.fixtures import Settings
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from accounts.tokens.keyring import forget_key_ring
 from authproject.observability import health
+from batchtokens.models import LedgerEntry
+from batchtokens.models.clock import database_now
+from batchtokens.services.seal import Sealing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,3 +49,24 @@ def test_probes_need_neither_our_name_nor_https(settings: Settings, path: str, h
     settings.SECURE_SSL_REDIRECT = True
     ensure_signing_keys()
     assert Client().get(path, headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(9, False), (12, True)])
+def test_readyz_reports_a_sealer_that_is_behind_and_serves(seconds: int, waits: bool) -> None:
+    ensure_signing_keys()
+    Sealing().look()
+    at = database_now() - timedelta(seconds=seconds)
+    LedgerEntry.objects.create(seq=1000, kind="key_added", at=at, entry="{}", hash="h")
+
+    response = Client().get("/readyz")
+
+    assert response.status_code == 200
+    assert (response.json()["parts"]["sealer"] != health.OK) == waits
+
+
+def test_readyz_is_content_once_it_is_sealed() -> None:
+    ensure_signing_keys()
+    at = database_now() - timedelta(minutes=1)
+    LedgerEntry.objects.create(seq=1000, kind="key_added", at=at, entry="{}", hash="h")
+    Sealing().look()
+    assert Client().get("/readyz").json()["parts"]["sealer"] == health.OK
