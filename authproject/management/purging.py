@@ -2,8 +2,11 @@
 
 from accounts.services.purge_expired import Purged, purge_expired
 from batchtokens.services.purge_consents import purge_consents
+from batchtokens.services.purge_executor_uses import purge_executor_uses
+
+OF_OPERATIONS = {"consents": purge_consents, "executor_uses": purge_executor_uses}
 
 
 def purge_everything(*, batch: int = 1000, max_seconds: float = 60.0) -> Purged:
     """Delete in turn a batch of each kind, until nothing is left or the time is up."""
-    return purge_expired(batch=batch, max_seconds=max_seconds, also={"consents": purge_consents})
+    return purge_expired(batch=batch, max_seconds=max_seconds, also=OF_OPERATIONS)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from accounts.management.base import Findings, Refused, UsageError
+from accounts.management.base import Findings, Refused
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.services.sink import checkpoint_files
 from tests import ledgers, mandates
@@ -36,7 +36,7 @@ def test_an_export_verifies_without_the_database(sealed: int, tmp_path: Path) ->
     export, kept = tmp_path / "ledger.ndjson", str(checkpoint_files()[-1])
     assert run("export_ledger", "--out", str(export))["lines"] > sealed
     assert run("verify_ledger", "--file", str(export), "--checkpoint", kept) == []
-    with pytest.raises(UsageError):
+    with pytest.raises(Refused):
         run("export_ledger", "--out", str(export))
 
     export.write_text(export.read_text().replace("50.00", "51.00"))

@@ -1,4 +1,4 @@
-"""`operations evidence` and `verify-evidence`: written once, verified anywhere."""
+"""`operations evidence` and `verify_evidence`: written once, verified anywhere."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_writes_what_verifies_offline(name: str, op: str, jwks: str, tmp_path: P
         raise AssertionError("a database was asked")
 
     with connection.execute_wrapper(refuse):
-        judged = operations("verify-evidence", str(out), "--keys", jwks)
-        alone = operations("verify-evidence", str(out))
+        judged = operations("verify_evidence", str(out), "--keys", jwks)
+        alone = operations("verify_evidence", str(out))
     assert (judged.code, judged.rows["id"], judged.rows["verdict"]) == (Exit.OK, op, "accepted")
     assert judged.rows["redemptions"] == {"p0": "reserved"}
     assert (alone.code, alone.rows["keys"]) == (Exit.OK, "the pack's own")
@@ -62,7 +62,7 @@ def test_an_edit_ends_with_6_and_says_where(op: str, jwks: str, tmp_path: Path) 
     out = tmp_path / "pack.json"
     operations("evidence", op, "--out", str(out))
     out.write_text(out.read_text().replace("sav-7781", "sav-6666"))
-    ended = operations("verify-evidence", str(out), "--keys", jwks)
+    ended = operations("verify_evidence", str(out), "--keys", jwks)
     assert (ended.code, ended.rows["code"]) == (Exit.FINDINGS, "evidence_not_valid")
     assert ended.rows["where"] == "/mandate/summary" or ended.rows["where"].startswith("/mandate")
 
@@ -88,10 +88,10 @@ def test_what_is_no_pack_is_a_usage_error(op: str, jwks: str, tmp_path: Path) ->
     path = tmp_path / "pack"
     for content in (b"", b"{", b"PK\x03\x04 broken", b"\xff"):
         path.write_bytes(content)
-        assert operations("verify-evidence", str(path)).code == Exit.USAGE
+        assert operations("verify_evidence", str(path)).code == Exit.USAGE
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("else.json", "{}")
-    assert operations("verify-evidence", str(path)).code == Exit.USAGE
-    assert operations("verify-evidence", str(tmp_path / "missing")).code == Exit.USAGE
+    assert operations("verify_evidence", str(path)).code == Exit.USAGE
+    assert operations("verify_evidence", str(tmp_path / "missing")).code == Exit.USAGE
     path.write_text("{}")
-    assert operations("verify-evidence", str(path)).code == Exit.FINDINGS
+    assert operations("verify_evidence", str(path)).code == Exit.FINDINGS

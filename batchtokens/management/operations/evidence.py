@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management import CommandParser
 
 from accounts.management.base import ProductCommand, UsageError
+from batchtokens.management.new_file import new_file
 from batchtokens.management.operations.named import operation_named
-from batchtokens.management.operations.new_file import new_file
 from batchtokens.management.operations.verb import Verb
 from batchtokens.services.collect_evidence import collect_evidence
 from batchtokens_verifier.evidence import WARNING
@@ -21,7 +21,7 @@ README = f"""The evidence of one mandate.
 {PACK} holds what its person agreed to, the claims that were signed, every ledger entry with
 its proof, the receipts, the checkpoint and the public keys. Verify it without the service:
 
-    manage.py operations verify-evidence FILE --keys JWKS-FILE
+    manage.py operations verify_evidence FILE --keys JWKS-FILE
 
 or with batchtokens_verifier.evidence.verify_evidence. {WARNING}
 """

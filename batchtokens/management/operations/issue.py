@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from accounts.management.base import NothingMatched, PartialFailure, ProductCommand, UsageError
-from batchtokens.management.operations.new_file import DigestedFile, new_file
+from batchtokens.management.new_file import DigestedFile, new_file
 from batchtokens.management.operations.verb import Verb
 from batchtokens.services.bulk_lines import numbered_lines
 from batchtokens.services.issue_in_bulk import (

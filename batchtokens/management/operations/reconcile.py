@@ -13,7 +13,7 @@ from django.core.management import CommandParser
 
 from accounts.management.arguments import day
 from accounts.management.base import ProductCommand, Refused, formula_safe
-from batchtokens.management.operations.new_file import new_file
+from batchtokens.management.new_file import new_file
 from batchtokens.management.operations.verb import Verb
 from batchtokens.models.clock import database_now
 from batchtokens.services.account_for_day import (

@@ -1,4 +1,4 @@
-"""`operations verify-evidence`: judge an evidence pack offline; nothing here asks a database."""
+"""`operations verify_evidence`: judge an evidence pack offline; nothing here asks a database."""
 
 import io
 import zipfile
@@ -21,7 +21,7 @@ MAX_BYTES = 64 * 1024 * 1024
 class VerifyEvidence(Verb):
     """Exit 6, with where and why, for what does not hold."""
 
-    name = "verify-evidence"
+    name = "verify_evidence"
     help = "Verify an evidence pack offline."
 
     def add_options(self, parser: CommandParser) -> None:
