@@ -147,7 +147,7 @@ def fold_holds(changes: Iterable[tuple[dt.datetime, bool]]) -> list[Hold]:
 def holds_of(tokens: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, list[Hold]]:
     """Return, by the mandates' ids, when each was held, as the ledger tells it. One statement."""
     changes: dict[uuid.UUID, list[tuple[dt.datetime, bool]]] = defaultdict(list)
-    kinds = (EntryKind.HELD, EntryKind.RESUMED)
+    kinds = (EntryKind.HELD, EntryKind.RESUMED, EntryKind.DISOWNED, EntryKind.REISSUED)
     entries = LedgerEntry.objects.filter(operation_token__in=list(tokens), kind__in=kinds)
     for entry in entries.order_by("operation_token", "seq"):
         held = bool(json.loads(entry.entry)["state"]["holds"])

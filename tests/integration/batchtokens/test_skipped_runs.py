@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models import HoldKind, QueuedRun, RunState
 from batchtokens.services.dispatch import claim_runs
 from batchtokens.services.enqueue import enqueue_operation_token
 from batchtokens.services.hold import hold_operation, resume_operation
 from batchtokens.services.issue import Issued
-from tests import mandates
+from batchtokens.services.occurrences import tell_occurrences
+from tests import mandates, reissues
 
 pytestmark = pytest.mark.django_db
 
@@ -50,3 +52,17 @@ def test_a_hold_after_its_window_excuses_no_run(queued: Issued) -> None:
 
     run.refresh_from_db()
     assert (run.state, run.code) == (RunState.DEAD, "outside_validity")
+
+
+def test_a_window_that_closed_while_a_signature_was_disowned_was_skipped() -> None:
+    ensure_signing_keys()
+    world = mandates.savings()
+    issued = mandates.issue(world, **reissues.DAILY)
+    row = reissues.compromise(issued)
+
+    ((_, before),) = tell_occurrences([row], at=row.valid_from + timedelta(hours=20))
+    reissues.reissue()
+    ((_, after),) = tell_occurrences([row], at=row.valid_to)
+
+    assert [each.state for each in before] == ["skipped"]
+    assert [each.state for each in after] == ["missed"] * 3  # it was signed anew at once
