@@ -16,7 +16,7 @@ from batchtokens_verifier.canonical import canonicalize
 def consent_problem(token: OperationToken, issued: Mapping[str, Any]) -> str | None:
     """Return what is wrong, if anything is; `issued`: the data of the ledger's first entry."""
     if _differs(_parties(token), issued):
-        return "the parties or the sentence are not those of the issue"
+        return "the parties, the type or the sentence are not those of the issue"
     if issued["consent"] != token.consent_mode:
         return "the mode of consent is not that of the issue"
     if token.consent and _differs(_confirmed(token, token.consent), issued):
@@ -29,11 +29,12 @@ def _differs(found: Mapping[str, str], issued: Mapping[str, Any]) -> bool:
 
 
 def _parties(token: OperationToken) -> dict[str, str]:
-    salt = bytes(token.salt)
+    kind, salt = token.operation_type, bytes(token.salt)
     return {
         "client": token.client_name,
         "executor": token.executor.client_id,
         "summary": salted_digest(salt, token.summary),
+        "type": f"{kind.name} v{kind.version}",
         "user": salted_digest(salt, token.user.public_id),
     }
 

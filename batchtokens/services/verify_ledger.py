@@ -59,7 +59,8 @@ def verify_ledger() -> Iterator[tuple[int, list[Finding]]]:
 
 
 def _tokens() -> Any:
-    return OperationToken.objects.select_related("user", "client", "executor", "consent")
+    parties = ("user", "client", "executor", "operation_type")
+    return OperationToken.objects.select_related(*parties, "consent")
 
 
 def _page(after: Any) -> Any:

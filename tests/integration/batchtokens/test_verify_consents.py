@@ -11,6 +11,7 @@ from django.db.models import F
 from accounts.ids import new_id
 from accounts.models import ServiceClient, User
 from batchtokens.models import Consent, OperationToken
+from batchtokens.services.create_operation_type import create_operation_type
 from batchtokens.services.verify_ledger import verify_ledger
 from tests import factories, mandates
 from tests.guards import as_insider
@@ -80,6 +81,11 @@ def name_another_executor() -> None:
     OperationToken.objects.update(executor=other.client)
 
 
+def name_another_version_of_the_type() -> None:
+    changed = mandates.savings_definition(consent="exact", max_lifetime_days=60)
+    OperationToken.objects.update(operation_type=create_operation_type(definition=changed))
+
+
 @pytest.mark.parametrize(
     "tamper",
     [
@@ -94,6 +100,7 @@ def name_another_executor() -> None:
         give_it_to_somebody_else,
         name_another_trigger,
         name_another_executor,
+        name_another_version_of_the_type,
     ],
 )
 def test_each_rewriting_shows(token: OperationToken, tamper: Callable[[], None]) -> None:
