@@ -93,9 +93,7 @@ def enqueue_runs(issued: Issued, *, at: dt.datetime, limits: Constraints) -> int
 
 def queued_runs(issued: Issued, *, at: dt.datetime, limits: Constraints) -> Iterator[QueuedRun]:
     """Yield the unsaved runs whose window has not closed."""
-    row = issued.row
-    body = {"operation_token": issued.token, "operation": json.loads(row.operation)}
-    plain = json.dumps(body).encode()
+    row, plain = issued.row, job_of(issued)
     for occurrence, due_at, closes_at in _due_times(limits):
         if closes_at <= at:
             continue
@@ -108,6 +106,12 @@ def queued_runs(issued: Issued, *, at: dt.datetime, limits: Constraints) -> Iter
             next_attempt_at=due_at,
             created_at=at,
         )
+
+
+def job_of(issued: Issued) -> bytes:
+    """Return what each run carries, unsealed."""
+    body = {"operation_token": issued.token, "operation": json.loads(issued.row.operation)}
+    return json.dumps(body).encode()
 
 
 def _due_times(limits: Constraints) -> Iterator[tuple[str, dt.datetime, dt.datetime]]:

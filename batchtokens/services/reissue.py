@@ -30,7 +30,8 @@ from batchtokens.models import (
 from batchtokens.models.clock import DatabaseClock, database_now
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
 from batchtokens.services.change_operations import Change, change_operations
-from batchtokens.services.enqueue import seal_context
+from batchtokens.services.enqueue import job_of, seal_context
+from batchtokens.services.issue import Issued
 from batchtokens.services.signatures import keep_signature, kept_claims
 from batchtokens_verifier.canonical import b64url_decode, parse_json
 from batchtokens_verifier.claims import token_hash
@@ -129,13 +130,14 @@ def _held_by_disowning(token: OperationToken) -> bool:
     It was not there before, the system did not hold since, and the account is not switched off.
     """
     entries = LedgerEntry.objects.filter(operation_token=token).order_by("-seq")
-    disowned = entries.filter(kind=EntryKind.DISOWNED).values_list("seq", flat=True)[0]
-    before = entries.get(seq=disowned - 1)
-    if HoldKind.SYSTEM in json.loads(before.entry)["state"]["holds"]:
+    disowned = entries.filter(kind=EntryKind.DISOWNED).first()
+    before = entries.filter(seq=disowned.seq - 1).first() if disowned else None
+    if disowned is None or before is None:  # one was taken out
         return False
-    since = entries.filter(seq__gt=disowned, kind=EntryKind.HELD).values_list("entry", flat=True)
-    again = any(json.loads(entry)["data"].get("by") == HoldKind.SYSTEM for entry in since)
-    return token.user.is_active and not again
+    held_before = HoldKind.SYSTEM in json.loads(before.entry)["state"]["holds"]
+    since = entries.filter(seq__gt=disowned.seq, kind=EntryKind.HELD)
+    again = any(json.loads(each.entry)["data"].get("by") == HoldKind.SYSTEM for each in since)
+    return token.user.is_active and not held_before and not again
 
 
 def _claims_of(token: OperationToken) -> str | None:
@@ -150,7 +152,11 @@ def _claims_of(token: OperationToken) -> str | None:
 def _queued_claims(token: OperationToken) -> str | None:
     """Look into the queue, for what an earlier release has issued."""
     run = token.queued_runs.first()
-    return _opened(run)["operation_token"].split(".")[1] if run else None
+    if run is None:
+        return None
+    context = seal_context(token.public_id, run.occurrence)
+    job = json.loads(open_sealed(run.sealed, context=context))
+    return str(job["operation_token"]).split(".")[1]
 
 
 def _is_of(token: OperationToken, payload: str) -> bool:
@@ -159,14 +165,16 @@ def _is_of(token: OperationToken, payload: str) -> bool:
         claims = parse_json(b64url_decode(payload))
     except (ValueError, ProblemError):
         return False
-    told = LedgerEntry.objects.get(operation_token=token, seq=1).entry
-    # An earlier release's first entry does not tell.
-    digest = json.loads(told)["data"].get("claims", salted_digest(bytes(token.salt), payload))
+    first = LedgerEntry.objects.filter(operation_token=token, seq=1).first()
+    if first is None:  # it was taken out
+        return False
+    digest = salted_digest(bytes(token.salt), payload)
     return (
         isinstance(claims, dict)
         and token_hash(claims["jti"]) == token.token_hash
         and claims["authorization_details"] == [token.details]
-        and digest == salted_digest(bytes(token.salt), payload)
+        # An earlier release's first entry does not tell.
+        and json.loads(first.entry)["data"].get("claims", digest) == digest
     )
 
 
@@ -179,9 +187,9 @@ def _queue_anew(token: OperationToken, signed: str, *, since: dt.datetime, at: d
     ahead = token.queued_runs.filter(closes_at__gt=at)
     ahead = ahead.filter(Q(state__in=[RunState.PENDING, RunState.LEASED]) | refused)
     runs = list(ahead.select_for_update().order_by("pk"))
+    job = job_of(Issued(signed, token))  # what they carried counts for nothing
     for run in runs:
-        body = json.dumps({**_opened(run), "operation_token": signed}).encode()
-        run.sealed = seal(body, context=seal_context(token.public_id, run.occurrence))
+        run.sealed = seal(job, context=seal_context(token.public_id, run.occurrence))
         if run.state != RunState.PENDING:
             run.state, run.finished_at, run.code = RunState.PENDING, None, ""
             run.leased_until, run.lease_owner = None, ""
@@ -198,9 +206,3 @@ _RUN_FIELDS = (
     "lease_owner",
     "next_attempt_at",
 )
-
-
-def _opened(run: QueuedRun) -> dict[str, Any]:
-    context = seal_context(run.operation_token.public_id, run.occurrence)
-    opened: dict[str, Any] = json.loads(open_sealed(run.sealed, context=context))
-    return opened

@@ -7,7 +7,6 @@ import json
 import pytest
 from django.utils import timezone
 
-from accounts.crypto import seal
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.errors import NoNewToken, OperationFinal
 from batchtokens.models import (
@@ -22,11 +21,8 @@ from batchtokens.services.enqueue import enqueue_operation_token
 from batchtokens.services.hold import hold_operation
 from batchtokens.services.introspect import introspect_operation_token
 from batchtokens.services.issue import Issued
-from batchtokens.services.reconcile_ledger import hold_all
 from batchtokens.services.reissue import reissuable, reissue_operations
 from batchtokens.services.revoke import cancel_operation
-from batchtokens.services.signatures import claims_context
-from batchtokens_verifier.canonical import b64url
 from batchtokens_verifier.errors import (
     OperationTokenNotValid,
     SlotAlreadyRedeemed,
@@ -231,57 +227,3 @@ def test_takes_the_claims_of_earlier_releases_from_the_queue(
     compromise(issued)
 
     assert reissue() == [issued.row.public_id]
-
-
-def test_never_signs_claims_of_another_operation(world: mandates.Savings, issued: Issued) -> None:
-    other = mandates.issue(world)
-    compromise(issued)
-    sealed = stored(other).claims_sealed
-    OperationToken.objects.filter(pk=issued.row.pk).update(claims_sealed=sealed)
-
-    assert reissue() == [other.row.public_id]
-    assert stored(issued).disowned_at is not None
-
-
-def test_never_signs_claims_that_the_ledger_does_not_tell_of(
-    world: mandates.Savings, issued: Issued
-) -> None:
-    """Somebody who holds the seal's key, too, makes a mandate last for ever."""
-    claims = claims_of(issued.token) | {"exp": 4_102_444_800}
-    sealed = seal(
-        b64url(json.dumps(claims).encode()).encode(),
-        context=claims_context(issued.row.public_id),
-    )
-    OperationToken.objects.filter(pk=issued.row.pk).update(claims_sealed=sealed)
-    compromise(issued)
-
-    assert reissue() == []
-
-
-def test_a_damaged_one_does_not_keep_the_others_waiting(
-    world: mandates.Savings, issued: Issued
-) -> None:
-    damaged = mandates.issue(world).row
-    compromise(issued)
-    OperationToken.objects.filter(pk=damaged.pk).update(taken_count=1)
-
-    (page,) = reissue_operations(among=reissuable(), reason="all honest")
-
-    assert (page.signed, page.damaged) == ([issued.row.public_id], [damaged.public_id])
-    assert OperationToken.objects.get(pk=damaged.pk).disowned_at is not None
-
-
-def test_a_hold_of_the_systems_own_that_was_set_meanwhile_stays(
-    world: mandates.Savings, issued: Issued
-) -> None:
-    """As after a restored backup: its ledger may have lost redemptions."""
-    other = mandates.issue(world)
-    compromise(issued)
-    hold_operation(operation_id=issued.row.pk, by=HoldKind.SYSTEM)
-    hold_all("a restored backup", None)
-    assert kinds(issued) == ["issued", "disowned", "held", "held"]
-    assert kinds(other) == ["issued", "disowned", "held"]
-
-    reissue()
-
-    assert stored(issued).holds == stored(other).holds == ["system"]
