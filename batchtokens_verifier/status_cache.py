@@ -46,9 +46,9 @@ _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')  # RFC 9110 section 8.8.3
 class _List:
     """One list: when to fetch it, and what to take from an answer."""
 
-    def __init__(self, uri: str, issuer: str, kept: Cooldown[StatusList]) -> None:
+    def __init__(self, uri: str, url: str, issuer: str, kept: Cooldown[StatusList]) -> None:
         self.thread_flight, self.task_flight = ThreadFlight(), TaskFlight()
-        self._uri, self._issuer, self._kept = uri, issuer, kept
+        self._uri, self._url, self._issuer, self._kept = uri, url, issuer, kept
         self._good_for = 0.0
         self._etag = ""
 
@@ -77,7 +77,7 @@ class _List:
         headers = {"Accept": STATUS_MEDIA_TYPE}
         if self._etag and not self.must_wait(now):
             headers["If-None-Match"] = self._etag
-        return Request("GET", self._uri, headers=headers, max_bytes=MAX_STATUS_TOKEN_BYTES)
+        return Request("GET", self._url, headers=headers, max_bytes=MAX_STATUS_TOKEN_BYTES)
 
     def token_of(self, answer: Answer) -> str:
         """Return the token that was answered. Raises TokenNotValid.
@@ -111,8 +111,10 @@ class _List:
 class _Lists:
     """The lists of one issuer, the newest MAX_LISTS of them."""
 
-    def __init__(self, issuer: str, cool_down: float, clock: Callable[[], float]) -> None:
-        self._issuer = check_url(issuer)
+    def __init__(
+        self, issuer: str, reached_at: str, cool_down: float, clock: Callable[[], float]
+    ) -> None:
+        self._issuer, self._reached_at = issuer, check_url(reached_at or issuer)
         if (origin := origin_of(issuer)) is None:
             raise ValueError("the issuer is a plain URL")
         self._origin = origin
@@ -133,8 +135,16 @@ class _Lists:
                 if len(self._by_uri) >= MAX_LISTS:
                     del self._by_uri[next(iter(self._by_uri))]
                 kept: Cooldown[StatusList] = Cooldown(cool_down=self._cool_down, clock=self._clock)
-                self._by_uri[reference.uri] = _List(reference.uri, self._issuer, kept)
+                url = self._url(reference.uri)
+                self._by_uri[reference.uri] = _List(reference.uri, url, self._issuer, kept)
             return self._by_uri[reference.uri]
+
+    def _url(self, uri: str) -> str:
+        if self._reached_at == self._issuer:
+            return uri
+        if not uri.startswith(f"{self._issuer}/"):
+            raise OperationTokenNotValid("status uri")
+        return self._reached_at + uri.removeprefix(self._issuer)
 
 
 def origin_of(uri: str) -> tuple[str, str, int | None] | None:
@@ -155,7 +165,8 @@ def origin_of(uri: str) -> tuple[str, str, int | None] | None:
 class StatusListCache:
     """The status lists of one issuer; safe to share between threads.
 
-    keys: the issuer's. cool_down: seconds between two fetches of a list. clock: seconds, monotonic.
+    keys: the issuer's. reached_at: its address, where that is not its name; nothing else is asked.
+    cool_down: seconds between two fetches of a list. clock: seconds, monotonic.
     """
 
     def __init__(
@@ -164,10 +175,11 @@ class StatusListCache:
         *,
         keys: JwksCache,
         http: httpx.Client,
+        reached_at: str = "",
         cool_down: float = COOL_DOWN_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._lists = _Lists(issuer, cool_down, clock)
+        self._lists = _Lists(issuer, reached_at, cool_down, clock)
         self._keys = keys
         self._http = http
 
@@ -198,10 +210,11 @@ class AsyncStatusListCache:
         *,
         keys: AsyncJwksCache,
         http: httpx.AsyncClient,
+        reached_at: str = "",
         cool_down: float = COOL_DOWN_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._lists = _Lists(issuer, cool_down, clock)
+        self._lists = _Lists(issuer, reached_at, cool_down, clock)
         self._keys = keys
         self._http = http
 

@@ -19,10 +19,18 @@ from batchtokens.models import QueuedRun, RunState
 from batchtokens.services.dispatch import Outcome, claimed_at, finish_run
 from batchtokens.services.enqueue import seal_context
 from batchtokens_verifier.canonical import parse_json
-from batchtokens_verifier.errors import ExecutorStopped, InvalidOperation, OperationHeld
+from batchtokens_verifier.errors import (
+    ExecutorStopped,
+    InvalidOperation,
+    OperationHeld,
+    OperationRevoked,
+)
 
 # 4xx that ask for another try; every other 4xx but a hold's is the executor's last word.
 RETRIED = frozenset({408, 425, 429})
+# A hold may be lifted, and an executor started again, inside the window (ADR 0008). An executor may
+# still see a hold as INVALID in its status list; what was cancelled is not delivered again anyway.
+_LIFTED = frozenset({OperationHeld.code, OperationRevoked.code, ExecutorStopped.code})
 LONGEST_ANSWER = 64 * 1024
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")
 NOT_VALID = "queued_run_not_valid"
@@ -95,8 +103,7 @@ def _outcome(status: int, content: bytes) -> Outcome:
     if status == httpx.codes.OK:
         return Outcome(RunState.DONE)
     code = _code(content, status)
-    # A hold may be lifted, and an executor started again, inside the window (ADR 0008).
-    retried = status in RETRIED or code in (OperationHeld.code, ExecutorStopped.code)
+    retried = status in RETRIED or code in _LIFTED
     final = 400 <= status < 500 and not retried
     return Outcome(RunState.DEAD if final else RunState.PENDING, code)
 

@@ -17,7 +17,9 @@ from batchtokens_verifier.client import ExecutorClient
 from batchtokens_verifier.errors import ProblemError
 from batchtokens_verifier.jwks import JwksCache
 from batchtokens_verifier.policy import ExecutorPolicy
+from batchtokens_verifier.status_cache import StatusListCache
 from batchtokens_verifier.transport import check_url
+from batchtokens_verifier.verifier import Verifier
 from examples.savings.bank import Bank
 from examples.savings.executor import Executor
 from examples.savings.gateway import STANDING_ORDERS, Gateway
@@ -95,15 +97,14 @@ class Config:
 
 def build_executor(config: Config, http: httpx.Client, bank: Bank) -> Executor:
     client_id, client_secret = config.executor
+    place = config.authority_url
+    keys = JwksCache(f"{place}/.well-known/jwks.json", http=http)
+    types = frozenset({OPERATION_TYPE, STANDING_ORDER})
+    policy = ExecutorPolicy(config.issuer, config.executor_audience, types, config.allow_secondly)
+    status_lists = StatusListCache(config.issuer, keys=keys, http=http, reached_at=place)
     return Executor(
-        authority=ExecutorClient(config.authority_url, client_id, client_secret, http=http),
-        keys=JwksCache(f"{config.authority_url}/.well-known/jwks.json", http=http),
-        policy=ExecutorPolicy(
-            issuer=config.issuer,
-            audience=config.executor_audience,
-            operation_types=frozenset({OPERATION_TYPE, STANDING_ORDER}),
-            allow_secondly=config.allow_secondly,
-        ),
+        authority=ExecutorClient(place, client_id, client_secret, http=http),
+        verifier=Verifier(policy, keys, status_lists),
         bank=bank,
         delivery_secret=config.delivery_secret,
     )

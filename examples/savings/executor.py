@@ -22,9 +22,7 @@ from batchtokens_verifier.errors import (
     LeaseLost,
     SlotAlreadyRedeemed,
 )
-from batchtokens_verifier.jwks import JwksCache
-from batchtokens_verifier.jws import unverified_kid
-from batchtokens_verifier.policy import ExecutorPolicy, verify_operation_token
+from batchtokens_verifier.verifier import Verifier
 from examples.savings.bank import Bank, Deposit, InsufficientFunds, Permit, Transfer
 from examples.savings.web import Request, Response, TryLater
 
@@ -38,12 +36,11 @@ class Executor:
         self,
         *,
         authority: ExecutorClient,
-        keys: JwksCache,
-        policy: ExecutorPolicy,
+        verifier: Verifier,
         bank: Bank,
         delivery_secret: str,
     ) -> None:
-        self._authority, self._keys, self._policy = authority, keys, policy
+        self._authority, self._verifier = authority, verifier
         self._bank, self._delivery_secret = bank, delivery_secret
 
     def post_delivery(self, request: Request) -> Response:
@@ -78,13 +75,8 @@ class Executor:
 
     def _verify(self, delivery: Delivery) -> OperationTokenClaims:
         # This also compares the copy of the operation in the delivery with the token's own.
-        token = delivery.operation_token
-        return verify_operation_token(
-            token,
-            keys=self._keys.keys(unverified_kid(token)),
-            policy=self._policy,
-            now=datetime.now(UTC),
-            operation=delivery.operation,
+        return self._verifier.verify(
+            delivery.operation_token, now=datetime.now(UTC), operation=delivery.operation
         ).claims
 
     def _redeem(

@@ -118,7 +118,7 @@ def test_the_time_for_headers_and_body_is_one(run: QueuedRun, settings: Any) -> 
     assert stored(run) == (DEAD, "http_400")
 
 
-@pytest.mark.parametrize("code", ["operation_held", "executor_stopped"])
+@pytest.mark.parametrize("code", ["operation_held", "operation_revoked", "executor_stopped"])
 def test_what_may_be_lifted_is_not_the_executors_last_word(run: QueuedRun, code: str) -> None:
     deliver_run(run, http=answer(403, f'{{"code": "{code}"}}'.encode()))
     assert stored(run) == (PENDING, code)

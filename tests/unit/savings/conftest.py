@@ -10,6 +10,8 @@ import pytest
 from batchtokens_verifier.client import ExecutorClient
 from batchtokens_verifier.jwks import JwksCache
 from batchtokens_verifier.policy import ExecutorPolicy
+from batchtokens_verifier.status_cache import StatusListCache
+from batchtokens_verifier.verifier import Verifier
 from examples.savings import executor as executor_module
 from examples.savings.bank import Bank
 from examples.savings.executor import Executor
@@ -46,10 +48,11 @@ def bank(tmp_path: Path) -> Bank:
 @pytest.fixture
 def executor(http: httpx.Client, bank: Bank, monkeypatch: pytest.MonkeyPatch) -> Executor:
     monkeypatch.setattr(executor_module, "RETRY_PAUSES", (0.0, 0.0))
+    keys = JwksCache(f"{ISSUER}/.well-known/jwks.json", http=http)
+    policy = ExecutorPolicy(ISSUER, AUDIENCE, frozenset({"savings.deposit"}))
     return Executor(
         authority=ExecutorClient(ISSUER, "executor", "executors-secret", http=http),
-        keys=JwksCache(f"{ISSUER}/.well-known/jwks.json", http=http),
-        policy=ExecutorPolicy(ISSUER, AUDIENCE, frozenset({"savings.deposit"})),
+        verifier=Verifier(policy, keys, StatusListCache(ISSUER, keys=keys, http=http)),
         bank=bank,
         delivery_secret=DELIVERY_SECRET,
     )

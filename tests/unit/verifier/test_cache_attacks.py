@@ -10,7 +10,11 @@ import httpx
 import pytest
 
 from batchtokens_verifier.claims import StatusReference
-from batchtokens_verifier.errors import AuthorityUnavailable, StatusUnavailable
+from batchtokens_verifier.errors import (
+    AuthorityUnavailable,
+    OperationTokenNotValid,
+    StatusUnavailable,
+)
 from batchtokens_verifier.jwks import AsyncJwksCache, JwksCache
 from batchtokens_verifier.status_cache import AsyncStatusListCache, StatusListCache
 from batchtokens_verifier.transport import DEADLINE_SECONDS, Request, exchange_async
@@ -310,3 +314,21 @@ def test_unchanged_says_nothing_about_a_list_that_is_over() -> None:
     with pytest.raises(StatusUnavailable):
         lists.get(HERE, now=NOW + timedelta(hours=1))
     assert "If-None-Match" not in source.requests[-1].headers
+
+
+@pytest.mark.parametrize("uri", [URI, f"{ISSUER}.evil.example/a", "https://id.example:443/a"])
+def test_lists_come_from_the_address_that_was_given(uri: str) -> None:
+    source = Serving()
+    http = httpx.Client(transport=httpx.MockTransport(source))
+    lists = StatusListCache(
+        ISSUER, keys=JwksCache(JWKS_URI, http=http), http=http, reached_at="http://127.0.0.1:8000"
+    )
+
+    if uri == URI:
+        assert lists.get(HERE, now=NOW).value(3) == 0
+        asked = str(source.requests[0].url)
+        assert asked == URI.replace(ISSUER, "http://127.0.0.1:8000")
+        return
+    with pytest.raises(OperationTokenNotValid):
+        lists.get(StatusReference(uri, 3), now=NOW)
+    assert source.requests == []
