@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from accounts.models import User
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.errors import (
     ConsentMismatch,
@@ -66,6 +67,14 @@ class TestBuiltInTrigger:
     def test_takes_no_triggers_consent(self, world: mandates.Savings, consent: Consent) -> None:
         with pytest.raises(ConsentNotValid):
             self.ask(world, consent.public_id)
+
+    def test_does_nothing_for_who_was_switched_off_meanwhile(self, world: mandates.Savings) -> None:
+        shown = mandates.consent(world, client="", valid_to=VALID_TO)
+        User.objects.update(is_active=False)
+
+        with pytest.raises(ConsentNotValid):
+            self.ask(world, shown.public_id)
+        assert not OperationToken.objects.exists()
 
     def test_does_nothing_else(self, world: mandates.Savings) -> None:
         shown = mandates.consent(world, client="", valid_to=VALID_TO)
