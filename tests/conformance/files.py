@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from tests.conformance.evidence import GATEWAY, TRIGGER, cancellations, introspections
 from tests.conformance.ledgers import checkpoints
 from tests.conformance.operation_tokens import operation_tokens
 from tests.conformance.others import (
@@ -22,6 +23,8 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "status-lists": lambda: document(status_lists(), **EXECUTOR),
     "access-tokens": lambda: document(access_tokens(), audience=API),
     "receipts": lambda: document(receipts(), audience=CLIENT),
+    "cancellations": lambda: document(cancellations(), audience=TRIGGER),
+    "introspections": lambda: document(introspections(), audience=GATEWAY),
     "deliveries": lambda: document(deliveries(), secret=SECRET),
     "checkpoints": lambda: document(checkpoints()),
 }

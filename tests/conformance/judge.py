@@ -13,13 +13,18 @@ from unittest import mock
 
 import httpx
 
-from batchtokens_verifier.checkpoints import verify_checkpoint, verify_entry_included
+from batchtokens_verifier.checkpoints import (
+    verify_checkpoint,
+    verify_entry_included,
+    verify_heads_consistent,
+)
 from batchtokens_verifier.deliveries import verify_delivery
 from batchtokens_verifier.errors import ProblemError
+from batchtokens_verifier.introspections import verify_introspection
 from batchtokens_verifier.jwks import JwksCache
 from batchtokens_verifier.jws import KeySet
 from batchtokens_verifier.policy import ExecutorPolicy, authenticate_access_token
-from batchtokens_verifier.receipts import verify_receipt
+from batchtokens_verifier.receipts import verify_cancellation, verify_receipt
 from batchtokens_verifier.status_cache import StatusListCache
 from batchtokens_verifier.verifier import Verifier
 
@@ -66,6 +71,16 @@ def judge_receipt(document: Document, vector: Document) -> None:
     verify_receipt(vector["token"], keys=keys_of(document), **parties)
 
 
+def judge_cancellation(document: Document, vector: Document) -> None:
+    parties = {"issuer": document["issuer"], "audience": document["audience"]}
+    verify_cancellation(vector["token"], keys=keys_of(document), **parties)
+
+
+def judge_introspection(document: Document, vector: Document) -> None:
+    parties = {"issuer": document["issuer"], "audience": document["audience"]}
+    verify_introspection(vector["token"], keys=keys_of(document), now=moment(vector), **parties)
+
+
 def judge_delivery(document: Document, vector: Document) -> None:
     class Clock(dt.datetime):
         @classmethod
@@ -81,6 +96,10 @@ def judge_checkpoint(document: Document, vector: Document) -> None:
     if "entry" in vector:
         place = {"index": vector["index"], "proof": vector["proof"]}
         verify_entry_included(vector["entry"].encode(), head=found.head, **place)
+    if "earlier" in vector:
+        parties = {"keys": keys_of(document), "issuer": document["issuer"]}
+        earlier = verify_checkpoint(vector["earlier"], **parties)
+        verify_heads_consistent(earlier.head, found.head, proof=vector["proof"])
 
 
 JUDGES: dict[str, Callable[[Document, Document], str | None]] = {
@@ -88,6 +107,8 @@ JUDGES: dict[str, Callable[[Document, Document], str | None]] = {
     "status-lists": judge_operation,
     "access-tokens": judge_access,
     "receipts": judge_receipt,
+    "cancellations": judge_cancellation,
+    "introspections": judge_introspection,
     "deliveries": judge_delivery,
     "checkpoints": judge_checkpoint,
 }

@@ -31,6 +31,18 @@ def path_of(index: int, entries: list[str]) -> list[str]:
     return [*path_of(index - left, entries[left:]), b64(root_of(entries[:left]))]
 
 
+def growth_of(first: int, entries: list[str], *, whole: bool = True) -> list[str]:
+    """Return SUBPROOF(m, D[n], b) (RFC 9162 §2.1.4.1)."""
+    if first == len(entries):
+        return [] if whole else [b64(root_of(entries))]
+    left = _split(len(entries))
+    if first <= left:
+        proof = growth_of(first, entries[:left], whole=whole)
+        return [*proof, b64(root_of(entries[left:]))]
+    proof = growth_of(first - left, entries[left:], whole=False)
+    return [*proof, b64(root_of(entries[:left]))]
+
+
 def _split(count: int) -> int:
     return 1 << (count - 1).bit_length() - 1
 
@@ -42,7 +54,10 @@ def checkpoint(*, key: str = "checkpoint", typ: str = "checkpoint+jwt", **change
 
 
 def checkpoints() -> Iterator[Vector]:
-    """Judge `token`, and by it the `entry` with its `index` and `proof` where they are given."""
+    """Judge `token`, and by it the `entry` with its `index` and `proof` where they are given.
+
+    With `earlier`, an older checkpoint: whether by `proof` the tree only grew since.
+    """
     yield vector("good", None, token=checkpoint())
     yield vector("after a declared loss", None, token=checkpoint(epoch=1))
     yield vector("an unknown claim", None, token=checkpoint(later="x"))
@@ -62,6 +77,7 @@ def checkpoints() -> Iterator[Vector]:
     for name, changed in changes.items():
         yield vector(name, BAD, token=checkpoint(**changed))
     yield from _inclusion()
+    yield from _consistency()
 
 
 def _inclusion() -> Iterator[Vector]:
@@ -80,3 +96,26 @@ def _inclusion() -> Iterator[Vector]:
     yield proved("a proof with one hash more", bad, ENTRIES[3], 3, [*proof, proof[0]])
     yield proved("a proof in another order", bad, ENTRIES[3], 3, proof[::-1])
     yield proved("a proof that is no base64url", bad, ENTRIES[3], 3, ["=", *proof[1:]])
+
+
+def _consistency() -> Iterator[Vector]:
+    def grown(name: str, code: str | None, proof: list[str], **changes: Any) -> Vector:
+        changed: dict[str, Any] = {"size": 3, "root": b64(root_of(ENTRIES[:3]))} | changes
+        earlier = checkpoint(**changed)
+        return vector(name, code, token=checkpoint(), earlier=earlier, proof=proof)
+
+    for size in (1, 3, 4, 6, 7):
+        root = b64(root_of(ENTRIES[:size]))
+        yield grown(f"{size} to 7", None, growth_of(size, ENTRIES), size=size, root=root)
+    proof, bad = growth_of(3, ENTRIES), "proof_not_valid"
+    edited = [ENTRIES[0].replace("settled", "released"), *ENTRIES[1:3]]
+    yield grown("an entry edited since", bad, proof, root=b64(root_of(edited)))
+    yield grown("the sizes of others", bad, proof, size=2)
+    yield grown("larger than it is now", bad, proof, size=8)
+    yield grown("as large, with another root", bad, [], size=7)
+    yield grown("growth: a proof cut short", bad, proof[:-1])
+    yield grown("growth: a proof with one hash more", bad, [*proof, proof[0]])
+    yield grown("growth: a proof in another order", bad, proof[::-1])
+    yield grown("growth: no proof", bad, [])
+    yield grown("over a declared loss", bad, proof, epoch=1)
+    yield grown("an earlier one of a stranger", BAD, proof, iss="https://evil.example")
