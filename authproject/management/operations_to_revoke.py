@@ -1,13 +1,13 @@
 """The operations that `revoke_tokens --type operation` cancels."""
 
 import datetime as dt
-import getpass
 from typing import Any
 
 from accounts.management.base import NothingMatched, PartialFailure, UsageError
 from accounts.management.named import client_named, user_named
 from accounts.models import SigningKey
 from authproject.management.selected import Selected
+from batchtokens.management.decisions import operator, reason_given
 from batchtokens.models import HoldKind, OperationToken, OperationType
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
 from batchtokens.services.revoke import cancel_operations
@@ -15,7 +15,6 @@ from batchtokens.services.revoke import cancel_operations
 # Options that concern operations alone, and those that do not concern them.
 NARROWING = ("client", "operation_type", "key")
 FOREIGN = ("family", "ip", "inactive_for")
-LONGEST_REASON = 500
 
 
 def operations(options: dict[str, Any], *, now: dt.datetime) -> Selected:
@@ -28,16 +27,11 @@ def operations(options: dict[str, Any], *, now: dt.datetime) -> Selected:
             "Operations are selected with --all, --user, --client, --operation-type, --key or"
             " --older-than."
         )
-    reason = options["reason"].strip()
-    if not options["dry_run"] and not 1 <= len(reason) <= LONGEST_REASON:
-        raise UsageError(
-            f"Say why: --reason, 1 to {LONGEST_REASON} characters; their owners see it."
-        )
+    reason = "" if options["dry_run"] else reason_given(options["reason"])
     found = _among(options, now)
 
     def revoke() -> int:
-        actor = f"operator:{getpass.getuser()}"
-        batches = cancel_operations(found, by=HoldKind.STAFF, actor=actor, reason=reason)
+        batches = cancel_operations(found, by=HoldKind.STAFF, actor=operator(), reason=reason)
         return sum(batches)
 
     count = found.count()

@@ -68,7 +68,7 @@ def _shown(proof: InclusionProof) -> dict[str, Any]:
 
 
 def _number(request: HttpRequest, name: str) -> int:
-    """Raises InvalidRequest."""
+    """Read a tree's size from the query. Raises InvalidRequest."""
     text = request.GET.get(name, "")
     if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < _LARGEST):
         raise InvalidRequest(f"{name} is a tree's size.")

@@ -95,6 +95,7 @@ class LedgerEntry(models.Model):
                 name="ledger_entry_authority_no_fork",
             ),
         ]
+        indexes = [models.Index(fields=["at"], name="ledger_entry_at")]
 
     def __str__(self) -> str:
         return f"{self.operation_token_id or AUTHORITY}#{self.seq} {self.kind}"

@@ -40,7 +40,7 @@ class Command(ProductCommand):
 
 
 def seal_once() -> Sealed:
-    """Raises Refused where another process seals."""
+    """Seal what is there. Raises Refused where another process seals."""
     with sealer_lock() as held:
         if not held:
             raise Refused("Another process is sealing the ledger.")

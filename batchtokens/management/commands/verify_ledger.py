@@ -82,7 +82,7 @@ def lines_of(file: str) -> Iterator[str]:
 
 
 def read(file: str) -> str:
-    """Raises UsageError."""
+    """Return a file's text. Raises UsageError."""
     try:
         return Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:

@@ -3,7 +3,6 @@
 Each operation is a transaction of its own: a refusal does not stop the others.
 """
 
-import getpass
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar
@@ -12,6 +11,7 @@ from django.core.management import CommandParser
 
 from accounts.management.arguments import name
 from accounts.management.base import PartialFailure, ProductCommand, Refused, UsageError
+from batchtokens.management.decisions import operator, reason_given
 from batchtokens.management.operations.named import operation_named
 from batchtokens.management.operations.verb import Verb
 from batchtokens.models import HoldKind, OperationToken
@@ -20,7 +20,6 @@ from batchtokens.services.hold import check_changeable
 from batchtokens_verifier.errors import ProblemError
 
 MOST = 100
-LONGEST_REASON = 500
 
 
 class ChangeVerb(Verb):
@@ -47,15 +46,11 @@ class ChangeVerb(Verb):
 
     def run(self, command: ProductCommand, options: dict[str, Any]) -> None:
         """Ask, change each, and print what became of each."""
-        reason = options["reason"].strip()
-        if not reason or len(reason) > LONGEST_REASON:
-            raise UsageError(
-                f"Say why: --reason, 1 to {LONGEST_REASON} characters; its owner sees it."
-            )
+        reason = reason_given(options["reason"])
         if len(options["ids"]) > MOST:
             raise UsageError(f"At most {MOST} operations at once.")
         tokens = [operation_named(each) for each in dict.fromkeys(options["ids"])]
-        actor = f"operator:{options['operator'] or getpass.getuser()}"
+        actor = operator(options["operator"])
         if not options["dry_run"]:
             command.confirm(f"{self.name.capitalize()} {len(tokens)}?", yes=options["yes"])
         decided = {"by": self.speaks_as(options), "actor": actor, "reason": reason}
