@@ -1,6 +1,7 @@
 """batchtokens in Django's admin: everything is read here; what changes goes through services."""
 
 from batchtokens.admin.consents import ConsentAdmin
+from batchtokens.admin.executors import ExecutorControlAdmin
 from batchtokens.admin.ledger import LedgerEntryAdmin
 from batchtokens.admin.operation_tokens import OperationTokenAdmin
 from batchtokens.admin.operation_types import OperationTypeAdmin
@@ -9,6 +10,7 @@ from batchtokens.admin.redemptions import RedemptionAdmin, RedemptionAttemptAdmi
 
 __all__ = [
     "ConsentAdmin",
+    "ExecutorControlAdmin",
     "LedgerEntryAdmin",
     "OperationTokenAdmin",
     "OperationTypeAdmin",
