@@ -17,7 +17,7 @@ from batchtokens.models import HoldKind, LedgerEntry, OperationToken, QueuedRun,
 from batchtokens.services import change_operations
 from batchtokens.services.enqueue import enqueue_operation_token
 from batchtokens.services.hold import hold_operation
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.revoke import cancel_operation, cancel_operations
 from batchtokens.services.verify_ledger import verify_ledger
 from batchtokens_verifier.errors import OperationRevoked
 from tests import factories, mandates
@@ -175,10 +175,9 @@ def test_what_is_issued_meanwhile_is_not_called_damaged(
     world: mandates.Savings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = mandates.issue(world)
-    real = operations_to_revoke.cancel_operations
 
     def busy(*given: Any, **named: Any) -> list[int]:
-        done = list(real(*given, **named))
+        done = list(cancel_operations(*given, **named))
         mandates.issue(world)
         return done
 
