@@ -19,7 +19,7 @@ def main() -> None:
         import django  # noqa: PLC0415 - the environment comes first
 
         django.setup()
-        from benchmarks import redemptions  # noqa: PLC0415 - it needs the settings
+        from benchmarks import issues, redemptions  # noqa: PLC0415 - they need the settings
 
         single, batch = redemptions.measure()
         table = Table("redemption", "count", "a second", "µs of processor each")
@@ -27,6 +27,15 @@ def main() -> None:
             table.add_row(*each.row())
         console.print(table)
         console.print(f"A batch redeems {batch.rate / single.rate:.1f} times as many a second.")
+
+        by_hand, *in_bulk = issues.measure(int(os.environ.get("BENCH_TOKENS", "100000")))
+        table = Table("issue", "count", "a second", "µs of processor each")
+        for issued in (by_hand, *in_bulk):
+            table.add_row(*issued.row())
+        console.print(table)
+        for issued in in_bulk:
+            ratio, saved = issued.rate / by_hand.rate, by_hand.processor / issued.processor
+            console.print(f"{issued.name}: {ratio:.2f} times as fast, by processor {saved:.2f}.")
 
 
 if __name__ == "__main__":

@@ -8,15 +8,49 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
 
 from django.db import connection, models
 from django.db.models import sql
+from django.db.models.base import ModelState
 
 # What a statement of SQLite takes at least, since 3.32.
 _SQLITE_VARIABLES = 32_766
+M = TypeVar("M", bound=models.Model)
 Statement = tuple[str, tuple[Any, ...]]
+
+
+def new_row(model: type[M], *, related: Mapping[str, models.Model | None], **values: Any) -> M:
+    """Return an unsaved row of these columns, as `model(…)` does in five times the time.
+
+    related: what relations refer to. values: the other columns; what is not given has its default.
+    """
+    row = model.__new__(model)
+    state = ModelState()
+    state.fields_cache = dict(related)
+    vars(row).update(_defaults(model), _state=state, **values)
+    for name, default in _made_defaults(model):
+        if name not in values:
+            setattr(row, name, default())
+    for name, instance in related.items():
+        vars(row)[f"{name}_id"] = None if instance is None else instance.pk
+    return row
+
+
+@cache
+def _defaults(model: type[models.Model]) -> dict[str, Any]:
+    fields = model._meta.concrete_fields
+    return {field.attname: field.get_default() for field in fields}
+
+
+@cache
+def _made_defaults(model: type[models.Model]) -> list[tuple[str, Callable[[], Any]]]:
+    """Return the columns whose default is made anew for each row."""
+    fields = model._meta.concrete_fields
+    made = (field for field in fields if field.has_default() and callable(field.default))
+    return [(field.attname, field.default) for field in made]
 
 
 def insertion(*instances: models.Model) -> Statement:

@@ -18,7 +18,7 @@ from batchtokens.errors import under
 from batchtokens.models import OperationType
 from batchtokens.services.check_operation_type import SchemaRules
 from batchtokens.services.record_consent import mandate_digest
-from batchtokens.services.summarise import summarise
+from batchtokens.services.summarise import describe_limits, summarise
 from batchtokens_verifier.canonical import MAX_SAFE_INTEGER, check_operation
 from batchtokens_verifier.constraints import Amount, Constraints, format_instant, plan_slots
 from batchtokens_verifier.errors import InvalidConstraints, InvalidOperation
@@ -65,7 +65,7 @@ class Drafting:
     def __init__(self, at: dt.datetime) -> None:
         self._at = at
         self._rules: dict[uuid.UUID, SchemaRules] = {}
-        self._limits: dict[Hashable, tuple[Constraints, int]] = {}
+        self._limits: dict[Hashable, tuple[Constraints, int, str]] = {}
 
     def draft(
         self,
@@ -81,7 +81,7 @@ class Drafting:
             checked = self._check_operation(operation_type, operation)
         amount = Amount.parse(checked["amount"], "") if "amount" in checked else None
         with under(constraints_at):
-            limits, capacity = self._parse(constraints, amount, agreed_at or self._at)
+            limits, capacity, clauses = self._parse(constraints, amount, agreed_at or self._at)
             if limits.valid_to > self._at + dt.timedelta(days=operation_type.max_lifetime_days):
                 raise InvalidConstraints(
                     f"At most {operation_type.max_lifetime_days} days.", pointer="/valid_to"
@@ -93,7 +93,7 @@ class Drafting:
             constraints=limits,
             capacity=capacity,
             amount=amount,
-            summary=summarise(operation_type, checked, limits),
+            summary=summarise(operation_type, checked, clauses),
         )
 
     def _check_operation(self, kind: OperationType, operation: object) -> dict[str, Any]:
@@ -108,11 +108,11 @@ class Drafting:
 
     def _parse(
         self, constraints: Mapping[str, Any], amount: Amount | None, agreed_at: dt.datetime
-    ) -> tuple[Constraints, int]:
+    ) -> tuple[Constraints, int, str]:
         key = (json.dumps(dict(constraints), sort_keys=True), amount, agreed_at)
         if key not in self._limits:
             limits = _parse_constraints(constraints, amount, at=self._at, agreed_at=agreed_at)
-            self._limits[key] = (limits, _capacity(limits))
+            self._limits[key] = (limits, _capacity(limits), describe_limits(limits))
         return self._limits[key]
 
 

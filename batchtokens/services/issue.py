@@ -13,7 +13,6 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts import ids
 from accounts.crypto import seal
 from accounts.models import FIRST_PARTY, ServiceClient, User
 from accounts.tokens.backend import sign
@@ -27,12 +26,12 @@ from batchtokens.models import (
     chain_entry,
     salted_digest,
 )
-from batchtokens.models.writing import change, insertion, write_together
+from batchtokens.models.writing import change, insertion, new_row, write_together
 from batchtokens.services.draft_operation import LANGUAGE, Draft
 from batchtokens.services.record_consent import consent_record
 from batchtokens.services.signatures import keep_claims, keep_signature
 from batchtokens.services.status_places import Place, take_place
-from batchtokens_verifier.canonical import canonicalize, parameter_digest
+from batchtokens_verifier.canonical import canonicalize, digest
 from batchtokens_verifier.claims import token_hash
 from batchtokens_verifier.jws import Purpose
 
@@ -151,20 +150,23 @@ def _compose(
 ) -> tuple[OperationToken, dict[str, Any]]:
     kind, limits = draft.operation_type, draft.constraints
     jti = "opt_" + secrets.token_urlsafe(16)
-    row = OperationToken(
-        id=ids.new_id(),
-        user=user,
-        client=client,
-        executor=kind.executor,
-        operation_type=kind,
+    operation = canonicalize(draft.operation)
+    row = new_row(
+        OperationToken,
+        related={
+            "user": user,
+            "client": client,
+            "executor": kind.executor,
+            "operation_type": kind,
+            "consent": consent,
+        },
         type_name=kind.name,
         token_hash=token_hash(jti),
-        operation=canonicalize(draft.operation).decode(),
-        parameter_digest=parameter_digest(draft.operation),
+        operation=operation.decode(),
+        parameter_digest=digest(operation),
         summary=consent.summary if consent else draft.summary,
         language=consent.language if consent else LANGUAGE,
         consent_mode=kind.consent,
-        consent=consent,
         currency=draft.currency,
         amount_minor=draft.amount.minor if draft.amount else None,
         max_total_minor=limits.max_total.minor if limits.max_total else None,

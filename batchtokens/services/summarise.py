@@ -19,14 +19,18 @@ _PLACEHOLDER = re.compile(r"“\{([a-z0-9_.]+)\}”|\{([a-z0-9_.]+)\}")
 _ALIGNMENTS = {"calendar": "calendar", "consent": "rolling"}
 
 
-def summarise(
-    operation_type: OperationType, operation: Mapping[str, Any], limits: Constraints
-) -> str:
+def summarise(operation_type: OperationType, operation: Mapping[str, Any], clauses: str) -> str:
+    """Return the type's own sentence of the operation, and what `describe_limits` says."""
     sentence = _PLACEHOLDER.sub(
         lambda match: _shown(_member(operation, match[1] or match[2])),
         operation_type.summary_template,
     )
-    return " ".join([sentence, *(f"{clause}." for clause in _clauses(limits))])
+    return f"{sentence} {clauses}"
+
+
+def describe_limits(limits: Constraints) -> str:
+    """Return a sentence for each constraint."""
+    return " ".join(f"{clause}." for clause in _clauses(limits))
 
 
 def _member(operation: Mapping[str, Any], path: str) -> Any:

@@ -89,6 +89,10 @@ class Constraints:
 
     def as_json(self) -> dict[str, Any]:
         """Return the wire form: the members that are there, in their fixed order."""
+        return dict(self._wire)
+
+    @cached_property
+    def _wire(self) -> dict[str, Any]:
         members = {
             "valid_from": format_instant(self.valid_from),
             "valid_to": format_instant(self.valid_to),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchtokens.models import OperationType
-from batchtokens.services.summarise import summarise
+from batchtokens.services.summarise import describe_limits, summarise
 from batchtokens_verifier.constraints import Amount, Constraints
 
 OPERATION: dict[str, Any] = {"action": "pay", "debtor": "a", "creditor": "b", "reference": "c"}
@@ -41,7 +41,7 @@ LIMITS: dict[str, Any] = {
 def said(operation: dict[str, Any], template: str = TEMPLATE, **limits: Any) -> str:
     members = {name: value for name, value in (LIMITS | limits).items() if value is not None}
     parsed = Constraints.parse(members, operation_amount=None)
-    return summarise(OperationType(summary_template=template), operation, parsed)
+    return summarise(OperationType(summary_template=template), operation, describe_limits(parsed))
 
 
 def first_sentence(operation: dict[str, Any], template: str = TEMPLATE) -> str:
