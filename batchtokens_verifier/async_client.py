@@ -65,7 +65,7 @@ class AsyncExecutorClient:
     ) -> Redemption:
         """Take a slot, as `ExecutorClient.redeem` does."""
         asked = RedemptionRequest(operation_token, operation, idempotency_key, amount, occurrence)
-        return read_redemption(await self._send(self._ask.redeem(asked)))
+        return read_redemption(await self._send(self._ask.redeem(asked)), asked)
 
     async def redeem_batch(
         self, asked: Sequence[RedemptionRequest]

@@ -87,7 +87,7 @@ class ExecutorClient:
         AuthorityError for an unknown one, AuthorityUnavailable when the same call must be retried.
         """
         asked = RedemptionRequest(operation_token, operation, idempotency_key, amount, occurrence)
-        return read_redemption(self._send(self._ask.redeem(asked)))
+        return read_redemption(self._send(self._ask.redeem(asked)), asked)
 
     def redeem_batch(self, asked: Sequence[RedemptionRequest]) -> list[Redemption | ProblemError]:
         """Take many slots in one call; returns each one's redemption or refusal, in order.

@@ -184,9 +184,19 @@ def accepted(answer: Answer) -> Answer:
     raise _refusal(answer)
 
 
-def read_redemption(answer: Answer) -> Redemption:
+def read_redemption(answer: Answer, asked: RedemptionRequest) -> Redemption:
     """Read the answer to `redeem`. Raises AuthorityUnavailable where it is no whole one."""
-    return _redemption(_members(answer.body))
+    found = _redemption(_members(answer.body))
+    if not _is_of(found, asked):
+        raise AuthorityUnavailable("The authority's answer is about another amount.")
+    return found
+
+
+def _is_of(found: Redemption | ProblemError, asked: RedemptionRequest) -> bool:
+    """Tell whether a permission is for the sum that was asked for: no more is ever moved."""
+    if not isinstance(found, Redemption):
+        return True
+    return found.amount.as_json() == asked.members().get("amount")
 
 
 def read_state(answer: Answer) -> RedemptionState:
@@ -212,7 +222,7 @@ def read_batch(
         # Which lines are whose cannot be told by counting.
         return [missing for _ in asked]
     return [
-        found if key in ("", one.idempotency_key) else missing
+        found if key in ("", one.idempotency_key) and _is_of(found, one) else missing
         for (key, found), one in zip(read, asked, strict=True)
     ]
 

@@ -80,7 +80,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     """Read exactly as many bytes as were announced, and no more than a delivery can have."""
     headers = headers_of(scope)
     length = announced_length(headers.get("content-length"), chunked="transfer-encoding" in headers)
-    body, more = b"", True
+    body, more = bytearray(), True  # whose many small pieces cost no more than a large one
     while more:
         message = await receive()
         if message["type"] != "http.request":
@@ -91,7 +91,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
             raise BodyTooLarge
     if len(body) != length:
         raise DeliveryNotValid("The body ended early.")
-    return body
+    return bytes(body)
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

@@ -64,7 +64,10 @@ def read_body(environ: Environ) -> bytes:
     """Read exactly as many bytes as were announced, and no more than a delivery can have."""
     chunked = "HTTP_TRANSFER_ENCODING" in environ
     length = announced_length(environ.get("CONTENT_LENGTH"), chunked=chunked)
-    body: bytes = environ["wsgi.input"].read(length)
+    try:
+        body: bytes = environ["wsgi.input"].read(length)
+    except OSError:  # as servers tell that the caller has gone
+        raise DeliveryNotValid("The body ended early.") from None
     if len(body) != length:
         raise DeliveryNotValid("The body ended early.")
     return body

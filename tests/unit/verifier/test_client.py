@@ -99,11 +99,12 @@ def test_redeem_sends_token_operation_amount_and_occurrence() -> None:
 
 
 def test_redeem_names_a_variable_amount() -> None:
-    authority = PretendAuthority(httpx.Response(201, json=ANSWER))
+    cent = {"amount": "0.01", "currency": "USD"}
+    authority = PretendAuthority(httpx.Response(201, json=ANSWER | {"amount": cent}))
 
     redeem(authority, operation={"action": "a"}, amount=Amount(1, "USD"), occurrence=None)
 
-    assert authority.sent()["amount"] == {"amount": "0.01", "currency": "USD"}
+    assert authority.sent()["amount"] == cent
     assert "occurrence" not in authority.sent()
 
 

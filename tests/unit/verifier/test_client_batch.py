@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from batchtokens_verifier.client import RedemptionRequest
+from batchtokens_verifier.errors import AuthorityUnavailable
 from tests.unit.verifier.authority import PretendAuthority
 from tests.unit.verifier.minting import OPERATION
-from tests.unit.verifier.test_client import ANSWER, FORM, client
+from tests.unit.verifier.test_client import ANSWER, FORM, client, redeem
 
 
 @pytest.fixture(params=["threads", "event loop"], autouse=True)
@@ -83,3 +84,11 @@ def test_batch_that_cannot_be_told_apart_is_asked_for_again(answer: httpx.Respon
 def test_batch_that_cannot_be_sent_is_a_mistake_of_the_executor(batch: Any) -> None:
     with pytest.raises(ValueError, match=r"batch"):
         client(PretendAuthority(ndjson())).redeem_batch(batch)
+
+
+@pytest.mark.parametrize("amount", [{"amount": "50.01", "currency": "USD"}, None])
+def test_permission_for_another_amount_is_none(amount: Any) -> None:
+    authority = PretendAuthority(httpx.Response(201, json=ANSWER | {"amount": amount}))
+
+    with pytest.raises(AuthorityUnavailable):
+        redeem(authority)

@@ -1,5 +1,6 @@
 """The guards in front of applications that take deliveries: signed, bounded, recent, whole."""
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -140,3 +141,40 @@ def test_signed_delivery_of_a_bad_token_is_refused(
     answer = deliver(mint(claims))
 
     assert (answer.status, answer.problem["code"]) == (403, code)
+
+
+@pytest.mark.parametrize(
+    "messages", [[], [{"type": "http.request", "body": b"x", "more_body": True}]]
+)
+def test_caller_who_leaves_an_asgi_server_reaches_nothing(messages: list[Any]) -> None:
+    left = [*messages, {"type": "http.disconnect"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return left.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    keys = AsyncJwksCache(URI, http=PretendAuthority(REPLY).async_http)
+    guard = AsyncDeliveries(SECRET, AsyncVerifier(POLICY, keys), clock=lambda: NOW)
+    headers = [(b"content-length", b"2")]
+    guarded = asgi.DeliveryMiddleware(None, guard=guard)  # type: ignore[arg-type]  # not reached
+    asyncio.run(guarded({"type": "http", "headers": headers}, receive, send))
+
+    assert sent[0]["status"] == 401
+
+
+def test_caller_who_leaves_a_wsgi_server_reaches_nothing() -> None:
+    class Gone:
+        def read(self, size: int) -> bytes:
+            raise ConnectionResetError
+
+    keys = JwksCache(URI, http=PretendAuthority(REPLY).http)
+    guard = Deliveries(SECRET, Verifier(POLICY, keys), clock=lambda: NOW)
+    guarded = wsgi.DeliveryMiddleware(None, guard=guard)  # type: ignore[arg-type]  # not reached
+    told: list[Any] = []
+    environ = {"CONTENT_LENGTH": "2", "wsgi.input": Gone()}
+    guarded(environ, lambda *started: told.extend(started))
+
+    assert told[0].startswith("401")
