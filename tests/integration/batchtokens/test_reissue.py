@@ -27,7 +27,7 @@ from batchtokens_verifier.errors import (
     OperationTokenNotValid,
     SlotAlreadyRedeemed,
 )
-from tests import insiders, mandates
+from tests import bulk, insiders, mandates
 from tests.reissues import (
     DAILY,
     check_ledger,
@@ -227,3 +227,16 @@ def test_takes_the_claims_of_earlier_releases_from_the_queue(
     compromise(issued)
 
     assert reissue() == [issued.row.public_id]
+
+
+def test_signs_anew_what_was_issued_in_bulk(world: mandates.Savings) -> None:
+    (outcome,) = bulk.issue(bulk.line())
+    issued = Issued(outcome.token, OperationToken.objects.get())
+    compromise(issued)
+    reissue()
+
+    new = renewed(world, issued)
+
+    assert claims_of(new.token) == claims_of(issued.token)
+    assert claims_of(new.token)["status"]["status_list"]["idx"] == issued.row.status_index
+    assert mandates.redeem(world, new).proceed
