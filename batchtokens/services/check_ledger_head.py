@@ -23,7 +23,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Seen:
-    head: TreeHead | None  # None: there is no checkpoint outside
+    """head: None where there is no checkpoint outside; held: whether the tree began with it."""
+
+    head: TreeHead | None
+    held: bool
     at: float
 
 
@@ -34,7 +37,7 @@ class _Glance:
         self._lock = threading.Lock()
         self._seen: _Seen | None = None
 
-    def head(self) -> TreeHead | None:
+    def look(self) -> _Seen:
         seen = self._seen
         if seen is None or time.monotonic() - seen.at >= MAX_AGE:
             with self._lock:
@@ -42,8 +45,9 @@ class _Glance:
                 if seen is None or time.monotonic() - seen.at >= MAX_AGE:
                     newest = latest_checkpoint()
                     head = newest.head if newest else None
-                    seen = self._seen = _Seen(head, time.monotonic())
-        return seen.head
+                    held = head is None or tree_holds(head)
+                    seen = self._seen = _Seen(head, held, time.monotonic())
+        return seen
 
     def forget(self) -> None:
         self._seen = None
@@ -60,22 +64,22 @@ def forget_sink() -> None:
 def check_ledger_head(sealed_size: int) -> None:
     """Refuse where the ledger ends before the last checkpoint outside.
 
-    sealed_size: of the newest stored checkpoint, as the caller's statement read it; the sink may
-    have a newer one that is about to be stored, so before refusing the tree itself is asked.
-    Raises LedgerBehind.
+    sealed_size: of the newest stored checkpoint, as the caller's statement read it. It shows at
+    once that a database was put back; that it was not, the tree itself must show at each look,
+    since anybody may have written that row. Raises LedgerBehind.
     """
     try:
-        outside = _glance.head()
-        if outside is None and sealed_size:  # the first checkpoint may have come since that look
+        seen = _glance.look()
+        if seen.head is None and sealed_size:  # the first checkpoint may have come since that look
             forget_sink()
-            outside = _glance.head()
+            seen = _glance.look()
     except (OSError, LedgerBehind) as fault:
         logger.error("the sink of checkpoints cannot be read: %s", fault)  # noqa: TRY400 - expected
         raise LedgerBehind from fault
-    if outside is None:
+    if seen.head is None:
         if sealed_size:
             logger.error("the sink is empty, but the ledger was sealed")
             raise LedgerBehind
-    elif sealed_size < outside.size and not tree_holds(outside):
-        logger.error("the ledger lacks the checkpoint of %d entries outside", outside.size)
+    elif not (seen.held and seen.head.size <= sealed_size) and not tree_holds(seen.head):
+        logger.error("the ledger lacks the checkpoint of %d entries outside", seen.head.size)
         raise LedgerBehind

@@ -9,6 +9,7 @@ import pytest
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.errors import LedgerBehind, NothingToReconcile
 from batchtokens.models import Checkpoint, LedgerEntry, LedgerLeaf, LedgerNode, OperationToken
+from batchtokens.models.clock import database_now
 from batchtokens.services.check_ledger_head import forget_sink
 from batchtokens.services.reconcile_ledger import accept_loss
 from batchtokens.services.seal import Sealing
@@ -162,3 +163,19 @@ def test_a_head_that_is_not_stored_yet_stops_nothing(world: mandates.Savings) ->
         Checkpoint.objects.all().delete()
 
     assert mandates.redeem(world, issued).proceed
+
+
+@pytest.mark.parametrize("size", [10**6, 8])
+def test_a_forged_row_does_not_vouch_for_an_older_database(
+    world: mandates.Savings, restored: Any, size: int
+) -> None:
+    """What the database says of its own size decides nothing."""
+    newest = newest_checkpoint()
+    assert newest is not None
+    size = max(size, newest.head.size)
+    Checkpoint.objects.create(
+        size=size, root=newest.head.root, token=newest.token, at=database_now()
+    )
+
+    with pytest.raises(LedgerBehind):
+        mandates.redeem(world, restored, "again")
