@@ -188,6 +188,11 @@ def test_it_buys_until_it_ends(
     assert not OperationToken.objects.exists()
 
 
+def test_it_buys_nothing_before_it_was_shown(world: mandates.Savings, consent: Consent) -> None:
+    with pytest.raises(ConsentNotValid):
+        exchange(world, request_of(world, consent), now=consent.created_at - timedelta(seconds=1))
+
+
 def test_it_buys_once(world: mandates.Savings, consent: Consent) -> None:
     exchange(world, request_of(world, consent))
 
