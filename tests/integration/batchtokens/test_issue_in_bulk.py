@@ -21,7 +21,7 @@ from batchtokens.models import (
 )
 from batchtokens.services import issue_in_bulk as service
 from batchtokens.services.issue import Issued
-from batchtokens.services.issue_in_bulk import BulkOutcome, BulkStatus, Destination
+from batchtokens.services.issue_in_bulk import BulkOutcome, Destination
 from batchtokens.services.redeem_batch import Line, redeem_batch
 from batchtokens.services.reserve import RedemptionAnswer, RedemptionRequest
 from batchtokens.services.status_places import Place, take_places
@@ -191,45 +191,6 @@ def test_a_type_that_wants_a_fresh_sign_in_is_not_for_files(world: mandates.Savi
     OperationType.objects.update(max_authentication_age=300)
     (code,) = bulk.codes(bulk.issue(bulk.line()))
     assert code == "insufficient_user_authentication"
-
-
-GOOD = json.dumps(bulk.line()).encode()
-BAD = {
-    "duplicate_member": GOOD[:-1] + b', "user": "bob"}',
-    "duplicate_inside": GOOD.replace(b'"action":', b'"action": "x", "action":'),
-    "number_as_money": GOOD.replace(b'"50.00"', b"50.00"),
-    "number_as_limit": json.dumps(
-        bulk.line(constraints=mandates.constraints(max_total={"amount": 1, "currency": "USD"}))
-    ).encode(),
-    "nul_in_operation": GOOD.replace(b"monthly savings", b"\\u0000"),
-    "nul_in_user": GOOD.replace(b'"alice"', b'"alice\\u0000"'),
-    "nul_in_reference": GOOD[:-1] + b', "reference": "\\u0000"}',
-    "nul_in_consent": GOOD[:-1] + b', "consent_id": "cns_\\u0000"}',
-    "raw_nul": GOOD.replace(b"monthly", b"\0"),
-    "too_long": GOOD[:-1] + b" " * 65536 + b"}",
-    "not_utf8": GOOD.replace(b"monthly", b"\xff"),
-    "lone_surrogate": GOOD.replace(b"monthly", b"\\ud800"),
-    "array": b"[]",
-    "text": b"alice",
-    "deep": b"[" * 60000,
-    "unknown_member": GOOD[:-1] + b', "token": "x"}',
-    "missing": b"{}",
-    "unknown_constraint": GOOD.replace(b'"valid_to"', b'"valid_until"'),
-    "null": GOOD[:-1] + b', "consent_id": null}',
-    "type_number": GOOD.replace(b'"savings.deposit", "client"', b'7, "client"'),
-    "nan": GOOD.replace(b'"50.00"', b"NaN"),
-}
-
-
-@pytest.mark.parametrize("name", sorted(BAD))
-def test_a_bad_line_stores_nothing_and_spoils_no_other(world: mandates.Savings, name: str) -> None:
-    assert BAD[name] != GOOD
-    bad, good = bulk.issue(BAD[name], GOOD)
-    assert bad.status == BulkStatus.REFUSED
-    assert bad.error is not None
-    assert bad.error.code in {"invalid", "invalid_operation", "invalid_constraints"}
-    assert good.status == BulkStatus.ISSUED
-    assert stored() == (1, 0, 1, 0)
 
 
 def test_a_reference_issues_once(world: mandates.Savings) -> None:
