@@ -6,11 +6,11 @@ seconds; amounts are in cents. A refusal is the class of the error that the serv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from accounts.errors import AccountInactive
 from batchtokens.errors import (
     HoldNotAllowed,
     LimitNotLower,
@@ -18,80 +18,45 @@ from batchtokens.errors import (
     ReleaseLimitReached,
 )
 from batchtokens_verifier.errors import (
+    ExecutorStopped,
     IdempotencyMismatch,
     LeaseLost,
     LimitExceeded,
     OperationHeld,
     OperationMismatch,
     OperationRevoked,
+    OperationTokenNotValid,
     OutsideValidity,
-    ProblemError,
     SlotAlreadyRedeemed,
     UnresolvedConstraint,
 )
+from tests.mandate_words import MAY_LIFT, RELEASES, Answer, Around, Refusal, Request, Taken, cents
 from tests.unit.verifier import slow_model
 
-Refusal = type[ProblemError]
-MAY_LIFT = {
-    "user": {"user"},
-    "client": {"client"},
-    "staff": {"staff", "client"},
-    "system": {"system"},
-}
-RELEASES = 3
-
-
-def cents(amount: Mapping[str, str]) -> int:
-    return int(amount["amount"].replace(".", ""))
-
-
-@dataclass
-class Taken:
-    """A slot that was taken at least once; its amount is the same for ever."""
-
-    minor: int
-    counts_at: datetime
-    lease_ends: datetime
-    status: str = "reserved"
-    attempt: int = 1
-    releases: int = 0
-    note: str = ""
-
-    def status_at(self, at: datetime) -> str:
-        over = self.status == "reserved" and at >= self.lease_ends
-        return "in_doubt" if over else self.status
-
-
-@dataclass(frozen=True)
-class Request:
-    """A redemption as it is sent: for which mandate, with whose operation, what amount and slot."""
-
-    mandate: int
-    operation_of: int
-    minor: int | None
-    occurrence: str | None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What an executor is told."""
-
-    slot: str
-    attempt: int
-    created: bool
-    proceed: bool
+GRACE = timedelta(hours=1)  # after a window, before anybody says that its run is missing
+SECOND = timedelta(seconds=1)
 
 
 @dataclass
 class Mandate:
-    """One mandate. constraints: in their wire form; fixed: its operation's amount, if any."""
+    """One mandate. constraints: in their wire form; fixed: its operation's amount, if any.
+
+    signatures: how many it was given; the last one counts unless its key was found compromised.
+    """
 
     constraints: dict[str, Any]
     fixed: int | None
     lease: timedelta
     last_at: datetime
+    around: Around
     holds: set[str] = field(default_factory=set)
-    cancelled: bool = False
+    cancelled_at: datetime | None = None
+    signatures: int = 1
+    believed: bool = True
+    waits_for_signature: bool = False
+    system_holds_too: bool = False
+    held: list[tuple[datetime, bool]] = field(default_factory=list)
+    passed: str = ""  # which limit the last refusal for a limit was about
     lowered: dict[str, Any] = field(default_factory=dict)
     taken: dict[str, Taken] = field(default_factory=dict)
 
@@ -115,7 +80,9 @@ class Mandate:
         return sum(taken.status == "settled" for taken in self.taken.values())
 
     def has_ended(self, at: datetime) -> bool:
-        return self.cancelled or self.settled() >= self.capacity or at >= self.valid_to
+        return (
+            self.cancelled_at is not None or self.settled() >= self.capacity or at >= self.valid_to
+        )
 
     def tick(self, clock: datetime) -> datetime:
         """Return the instant of a decision: the clock's, but never before the last one (I8)."""
@@ -123,16 +90,14 @@ class Mandate:
 
     # Redemption
 
-    def redeem(self, request: Request, clock: datetime, *, off: bool) -> Answer | Refusal:
+    def redeem(self, request: Request, clock: datetime) -> Answer | Refusal:
         at = self.tick(clock)
+        if request.signature != self.signatures - 1 or not self.believed:
+            return OperationTokenNotValid
         if request.operation_of != request.mandate:
             return OperationMismatch
-        if self.cancelled:
-            return OperationRevoked
-        if self.holds or off:
-            return OperationHeld
-        if not self.valid_from <= at < self.valid_to:
-            return OutsideValidity
+        if refusal := self._stopped(at):
+            return refusal
         minor = self._amount(request.minor)
         if not isinstance(minor, int):
             return minor
@@ -141,6 +106,15 @@ class Mandate:
             return slot
         return self._take(slot, minor, at)
 
+    def _stopped(self, at: datetime) -> Refusal | None:
+        if self.cancelled_at is not None:
+            return OperationRevoked
+        if self.holds or self.around.off:
+            return OperationHeld
+        if self.around.stopped:
+            return ExecutorStopped
+        return None if self.valid_from <= at < self.valid_to else OutsideValidity
+
     def _amount(self, named: int | None) -> int | Refusal:
         cap = self.effective.get("max_individual_amount")
         if self.fixed is not None and named not in (None, self.fixed):
@@ -148,7 +122,10 @@ class Mandate:
         minor = self.fixed if self.fixed is not None else named
         if minor is None:
             return UnresolvedConstraint
-        return LimitExceeded if cap and minor > cents(cap) else minor
+        if cap and minor > cents(cap):
+            self.passed = "max_individual"
+            return LimitExceeded
+        return minor
 
     def _choose(
         self, minor: int, at: datetime, wanted: str | None
@@ -180,8 +157,13 @@ class Mandate:
             for name, taken in self.taken.items()
             if name != slot.name and taken.status != "released"
         ]
-        if slow_model.fits(self.effective, others, (counts_at, minor)) is None:
+        lefts = slow_model.lefts(self.effective, [*others, (counts_at, minor)])
+        self.passed = next((name for name, left in lefts if left < 0), "")
+        if self.passed:
             return LimitExceeded
+        counts = not former or former.status == "released"
+        if counts and not self.around.count(at):
+            return ExecutorStopped
         self.last_at = at
         attempt = former.attempt + 1 if former else 1
         releases = former.releases if former else 0
@@ -190,11 +172,11 @@ class Mandate:
         )
         return Answer(slot.name, attempt, created=former is None, proceed=True)
 
-    def permits(self, slot: str, attempt: int, clock: datetime, *, off: bool) -> bool:
+    def permits(self, slot: str, attempt: int, clock: datetime) -> bool:
         """Say whether an earlier answer still lets its executor act (I6)."""
         at, taken = self.tick(clock), self.taken[slot]
-        stopped = self.holds or off or self.cancelled or at >= self.valid_to
-        return not stopped and taken.attempt == attempt and taken.status_at(at) == "reserved"
+        runs = taken.attempt == attempt and taken.status_at(at) == "reserved"
+        return runs and self._stopped(at) is None
 
     def settle(self, slot: str, attempt: int, note: str, clock: datetime) -> Refusal | None:
         taken = self.taken[slot]
@@ -219,26 +201,58 @@ class Mandate:
 
     # What people decide
 
+    def _hold(self, holds: set[str], at: datetime) -> None:
+        self.holds, self.last_at = holds, at
+        self.held.append((at, bool(holds)))
+
     def hold(self, by: str, clock: datetime) -> Refusal | None:
-        if self.has_ended(self.tick(clock)):
+        at = self.tick(clock)
+        if self.has_ended(at):
             return OperationFinal
-        if by not in self.holds:
-            self.holds, self.last_at = self.holds | {by}, self.tick(clock)
+        again = by == "system" and self.waits_for_signature  # not the same hold: this one stays
+        self.system_holds_too |= again
+        if by not in self.holds or again:
+            self._hold(self.holds | {by}, at)
         return None
 
     def resume(self, by: str, clock: datetime) -> Refusal | None:
-        if self.has_ended(self.tick(clock)):
+        at = self.tick(clock)
+        if self.has_ended(at):
             return OperationFinal
+        if by == "user" and self.around.off:
+            return AccountInactive
         if not self.holds & MAY_LIFT[by]:
             return HoldNotAllowed
-        self.holds, self.last_at = self.holds - MAY_LIFT[by], self.tick(clock)
+        self._hold(self.holds - MAY_LIFT[by], at)
         return None
+
+    def freeze(self, clock: datetime) -> None:
+        """Hold for the person, where it has not ended by the clock."""
+        if not self.has_ended(clock) and "user" not in self.holds:
+            self._hold(self.holds | {"user"}, self.tick(clock))
 
     def cancel(self, clock: datetime) -> Refusal | None:
         if self.has_ended(self.tick(clock)):
             return OperationFinal
-        self.cancelled, self.last_at = True, self.tick(clock)
+        self.cancelled_at = self.last_at = self.tick(clock)
         return None
+
+    def disown(self, clock: datetime) -> None:
+        """Believe its signature no more: a live one waits, held by the system, for another."""
+        self.believed = False
+        if not self.has_ended(clock):
+            self.waits_for_signature, self.system_holds_too = True, "system" in self.holds
+            self._hold(self.holds | {"system"}, self.tick(clock))
+
+    def reissue(self, clock: datetime) -> bool:
+        """Sign it anew, if it waits for that: no slot opens again."""
+        if not self.waits_for_signature or self.has_ended(clock):
+            return False
+        self.waits_for_signature, self.believed = False, True
+        self.signatures += 1
+        stays = self.system_holds_too or self.around.off
+        self._hold(self.holds if stays else self.holds - {"system"}, self.tick(clock))
+        return True
 
     def lower(self, name: str, limit: Any, clock: datetime) -> Refusal | None:
         """Lower a limit: an amount of money, or max_occurrences. A raise is refused."""
@@ -255,3 +269,28 @@ class Mandate:
         if wanted != now:
             self.lowered, self.last_at = self.lowered | {name: limit}, self.tick(clock)
         return None
+
+    # What became of what was due (I7)
+
+    def tell(self, at: datetime) -> dict[str, str]:
+        """Tell the state of each occurrence that is due at `at`.
+
+        Without a schedule that is the first slot, and each other one that was taken.
+        """
+        due = [slot for slot in self.slots if slot.first <= at]
+        if "schedule" not in self.constraints:
+            due = [slot for slot in due if slot is self.slots[0] or slot.name in self.taken]
+        return {slot.name: self._state(slot, at) for slot in due}
+
+    def _state(self, slot: slow_model.SlowSlot, at: datetime) -> str:
+        if slot.name in self.taken:
+            return self.taken[slot.name].status_at(at)
+        if self.cancelled_at is not None and self.cancelled_at <= min(slot.last, at):
+            return "cancelled"
+        window = self.constraints.get("due_window")
+        whole = slot.first + timedelta(hours=int(window[2:-1])) if window else slot.last + SECOND
+        if at <= min(whole, self.valid_to) + GRACE:
+            return "waiting"
+        if next((held for since, held in reversed(self.held) if since <= slot.last), False):
+            return "skipped"
+        return "expired" if whole > self.valid_to else "missed"

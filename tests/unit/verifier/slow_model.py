@@ -137,7 +137,6 @@ def starts(limit: Mapping[str, Any], valid_from: datetime, until: datetime) -> l
 
 
 def period_number(begun: Sequence[datetime], at: datetime) -> int:
-    """Return the last period that began by then."""
     return max(number for number, start in enumerate(begun) if start <= at)
 
 
@@ -230,7 +229,6 @@ class SlowSlot:
 
 
 def slots(constraints: Mapping[str, Any]) -> list[SlowSlot]:
-    """Return all slots of constraints in their wire form, which are in order."""
     valid_from, valid_to = read(constraints["valid_from"]), read(constraints["valid_to"])
     limits = constraints.get("periodic_limits", [])
     second = timedelta(seconds=1)
@@ -263,16 +261,22 @@ def fits(
 ) -> dict[str, Any] | None:
     """Return what is left once `new` is taken, too; None where that passes a limit.
 
-    Uses are pairs: when they count, how much in the smallest unit of a currency with 2 decimals.
+    Uses are pairs: when they count, how many cents.
     """
-    left: dict[str, list[int]] = {"total": [], "period": [], "occurrences": [], "": []}
-    for name, cap, uses in caps(constraints, [*taken, new]):
-        used = len(uses) if isinstance(cap, int) else sum(minor for _, minor in uses)
-        whole = cap if isinstance(cap, int) else int(cap.replace(".", ""))
-        if used > whole:
-            return None
-        left[name].append(whole - used)
-    return {name: min(left[name], default=None) for name in ("period", "total", "occurrences")}
+    found = list(lefts(constraints, [*taken, new]))
+    if any(left < 0 for _, left in found):
+        return None
+    told = ("period", "total", "occurrences")
+    return {name: min((n for cap, n in found if cap == name), default=None) for name in told}
+
+
+def lefts(
+    constraints: Mapping[str, Any], uses: Sequence[tuple[datetime, int]]
+) -> Iterator[tuple[str, int]]:
+    """Yield what each cap leaves after the uses, the last of which is new; below 0 is too much."""
+    for name, cap, covered in caps(constraints, uses):
+        used = len(covered) if isinstance(cap, int) else sum(minor for _, minor in covered)
+        yield name, (cap if isinstance(cap, int) else int(cap.replace(".", ""))) - used
 
 
 def caps(
@@ -290,8 +294,7 @@ def caps(
         if "amount" in limit:
             yield "period", limit["amount"], within
         if "max_count" in limit:
-            yield "", limit["max_count"], within
+            yield "count", limit["max_count"], within
 
 
-def read(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+read = datetime.fromisoformat

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from batchtokens_verifier.constraints import (
@@ -97,8 +97,19 @@ limits = st.fixed_dictionaries(
 )
 
 
+DAILY = {"period_type": "day", "period_alignment": "consent", "time_zone": "", "max_count": 1}
+
+
+def odd(zone: str, valid_from: str) -> dict[str, Any]:
+    """Name a start whose day's period is odd, whatever is drawn."""
+    return {"limit": dict(DAILY), "place": (zone, minutes_after(valid_from, 0)), "minutes": 2880}
+
+
 @settings(max_examples=250)
-@given(limits, places, st.integers(0, 400 * 1440))
+@example(**odd("America/New_York", "2026-11-01T06:30Z"))  # the hour's second coming
+@example(**odd("America/New_York", "2026-10-31T05:30Z"))  # next, the hour's first coming
+@example(**odd("Europe/Berlin", "2026-03-28T01:30Z"))  # next, an hour that never comes
+@given(limit=limits, place=places, minutes=st.integers(0, 400 * 1440))
 def test_periods_begin_where_the_slow_model_says(
     limit: dict[str, Any], place: tuple[str, datetime], minutes: int
 ) -> None:
@@ -111,6 +122,9 @@ def test_periods_begin_where_the_slow_model_says(
     assert period_index(parsed, valid_from, at) == number
     for index, bounds in enumerate(pairwise(begun)):
         assert period_bounds(parsed, valid_from, index) == bounds
+    for index, start in list(enumerate(begun))[1:6]:
+        assert period_index(parsed, valid_from, start - SECOND) == index - 1
+        assert period_index(parsed, valid_from, start) == index
 
 
 def listed(draw: st.DrawFn, names: list[str], most: int = 3) -> str:
