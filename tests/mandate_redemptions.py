@@ -81,8 +81,8 @@ class RedemptionSteps(MandatesWorld):
         self.present(self.new_key(), request, any_fault(luck))
         return None
 
-    def deliver_a_batch(self, luck: Random) -> None:
-        """Redeem in one call; each line is decided as if it had come alone, in their order."""
+    def some_lines(self, luck: Random) -> list[tuple[str, Request]]:
+        """Return new requests, perhaps with an old one among them, or one of them twice."""
         lines = [
             (self.new_key(), luck.choice([self.honest, self.honest, self.any_request])(luck))
             for _ in range(luck.randint(2, 5))
@@ -92,6 +92,11 @@ class RedemptionSteps(MandatesWorld):
             lines.insert(luck.randrange(len(lines)), (key, self.answers[key][0]))
         if luck.random() < 0.3:  # the same line twice
             lines.append(lines[0])
+        return lines
+
+    def deliver_a_batch(self, luck: Random) -> None:
+        """Redeem in one call; each line is decided as if it had come alone, in their order."""
+        lines = self.some_lines(luck)
         fault = any_fault(luck)
         sent = [Line(key, self.body(request)) for key, request in lines]
 
