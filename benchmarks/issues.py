@@ -153,6 +153,26 @@ def _draft(world: mandates.Savings) -> Draft:
     )
 
 
+def _details(
+    world: mandates.Savings,
+    operation: dict[str, Any],
+    identifier: str,
+    at: datetime,
+    ends: datetime,
+) -> dict[str, Any]:
+    return {
+        "type": world.kind.name,
+        "actions": [world.kind.scope],
+        "locations": [mandates.EXECUTOR_AUDIENCE],
+        "operation": operation,
+        "valid_from": at.strftime(_INSTANT),
+        "valid_to": ends.strftime(_INSTANT),
+        "periodic_limits": _LIMITS,
+        "identifier": identifier,
+        "redemption": {"mode": "issuer", "uri": f"{settings.ISSUER_URL}/api/v1/redemptions"},
+    }
+
+
 def _row(
     world: mandates.Savings,
     user: User,
@@ -175,17 +195,7 @@ def _row(
         alg="ES256",
         operation=text,
         parameter_digest=f"sha-256:{b64url(hashlib.sha256(text.encode()).digest())}",
-        details={
-            "type": world.kind.name,
-            "actions": [world.kind.scope],
-            "locations": [mandates.EXECUTOR_AUDIENCE],
-            "operation": operation,
-            "valid_from": at.strftime(_INSTANT),
-            "valid_to": ends.strftime(_INSTANT),
-            "periodic_limits": _LIMITS,
-            "identifier": f"op_{pk.hex}",
-            "redemption": {"mode": "issuer", "uri": f"{settings.ISSUER_URL}/api/v1/redemptions"},
-        },
+        details=_details(world, operation, f"op_{pk.hex}", at, ends),
         language="en",
         consent_mode="scope",
         currency="USD",

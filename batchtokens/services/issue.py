@@ -151,15 +151,10 @@ def _compose(
     kind, limits = draft.operation_type, draft.constraints
     jti = "opt_" + secrets.token_urlsafe(16)
     operation = canonicalize(draft.operation)
+    parties = {"user": user, "client": client, "executor": kind.executor}
     row = new_row(
         OperationToken,
-        related={
-            "user": user,
-            "client": client,
-            "executor": kind.executor,
-            "operation_type": kind,
-            "consent": consent,
-        },
+        related={**parties, "operation_type": kind, "consent": consent},
         type_name=kind.name,
         token_hash=token_hash(jti),
         operation=operation.decode(),

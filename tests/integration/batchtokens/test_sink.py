@@ -141,10 +141,12 @@ def test_a_loss_keeps_the_head_that_was_lost(clock: Clock) -> None:
     accept_loss(reason="the disk burned")
     seal_every(1, 3, clock)
 
+    newest = newest_checkpoint()
     assert lost is not None
+    assert newest is not None
     assert [(h.epoch, h.size) for h in (read_checkpoint(p).head for p in checkpoint_files())] == [
         (0, lost.head.size),
-        (1, newest_checkpoint().head.size),  # type: ignore[union-attr]
+        (1, newest.head.size),
     ]
 
 
