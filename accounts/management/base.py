@@ -225,7 +225,9 @@ def _table(rows: Sequence[Row]) -> str:
         return "Nothing to list."
     table = Table(box=None, pad_edge=False)
     for name in rows[0]:
-        table.add_column(name.replace("_", " "))
+        # An id is there to be copied: whatever else is cut short, it is not.
+        whole = max(len(str(row[name])) for row in rows) if name == "id" else None
+        table.add_column(name.replace("_", " "), min_width=whole)
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
     width = shutil.get_terminal_size(fallback=(160, 24)).columns

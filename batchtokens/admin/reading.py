@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from accounts.errors import UnknownId
 from accounts.ids import parse_public_id
+from batchtokens.models import AUTHORITY
 from batchtokens.models.clock import DatabaseClock
 from batchtokens_verifier.constraints import Amount
 
@@ -64,9 +65,11 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     @admin.display(description="operation", ordering="operation_token")
-    def operation(self, row: Any) -> SafeString:
-        """Link to the row's operation token."""
+    def operation(self, row: Any) -> SafeString | str:
+        """Link to the row's operation token; an entry of the authority's own chain has none."""
         token = row.operation_token
+        if token is None:
+            return AUTHORITY
         return link("operationtoken", token.public_id, pk=token.pk)
 
 
