@@ -29,7 +29,7 @@ from batchtokens_verifier.errors import (
 # 4xx that ask for another try; every other 4xx but a hold's is the executor's last word.
 RETRIED = frozenset({408, 425, 429})
 # A hold may be lifted, and an executor started again, inside the window (ADR 0008). An executor may
-# still see a hold as INVALID in its status list; what was cancelled is not delivered again anyway.
+# see a hold as INVALID in its status list, as it sees a cancel: `finish_run` tells them apart.
 _LIFTED = frozenset({OperationHeld.code, OperationRevoked.code, ExecutorStopped.code})
 LONGEST_ANSWER = 64 * 1024
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")

@@ -16,12 +16,12 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
-from batchtokens.models import QueuedRun, RunState
+from batchtokens.models import OperationToken, QueuedRun, RunState
 from batchtokens.models.clock import database_now
 from batchtokens.models.queue import QueuedRunQuerySet
 from batchtokens.services.occurrences import held_at, holds_of
 from batchtokens.services.record_refusal import record_refusal
-from batchtokens_verifier.errors import OperationHeld, OutsideValidity
+from batchtokens_verifier.errors import OperationHeld, OperationRevoked, OutsideValidity
 
 BATCH = 500
 LONGEST_WAIT = dt.timedelta(hours=1)
@@ -135,6 +135,8 @@ def finish_run(run: QueuedRun, outcome: Outcome, *, now: dt.datetime | None = No
 def _stored(run: QueuedRun, outcome: Outcome, now: dt.datetime) -> dict[str, Any]:
     if outcome.state != RunState.PENDING:
         return {"state": outcome.state, "code": outcome.code, "finished_at": now}
+    if outcome.code == OperationRevoked.code and _is_cancelled(run):
+        return {"state": RunState.DEAD, "code": outcome.code, "finished_at": now}
     again = now + backoff(run.attempts)
     if again > run.closes_at:
         # One last try near the window's end; after that one, there is no time for another.
@@ -143,6 +145,12 @@ def _stored(run: QueuedRun, outcome: Outcome, now: dt.datetime) -> dict[str, Any
         code = outcome.code or OutsideValidity.code
         return {"state": RunState.DEAD, "code": code, "finished_at": now}
     return {"state": RunState.PENDING, "code": outcome.code, "next_attempt_at": again}
+
+
+def _is_cancelled(run: QueuedRun) -> bool:
+    """Tell a cancel, which is final, from a hold that the executor's status list shows alike."""
+    tokens = OperationToken.objects.filter(pk=run.operation_token_id)
+    return tokens.exclude(cancelled_at=None).exists()
 
 
 def backoff(attempts: int) -> dt.timedelta:
