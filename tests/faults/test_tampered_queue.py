@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from batchtokens.models import HoldKind, QueuedRun, RunState
+from batchtokens.models.clock import database_now
 from batchtokens.services.hold import hold_operation
 from batchtokens.services.revoke import cancel_operation
 from batchtokens_verifier.constraints import format_instant
@@ -120,9 +121,10 @@ def come_late(cluster: Cluster) -> list[QueuedRun]:
 
 
 def come_late_and_held(cluster: Cluster) -> list[QueuedRun]:
-    runs = come_late(cluster)
-    hold_operation(operation_id=runs[0].operation_token_id, by=HoldKind.USER)
-    return runs
+    (run,) = cluster.queue()
+    hold_operation(operation_id=run.operation_token_id, by=HoldKind.USER)
+    QueuedRun.objects.filter(pk=run.pk).update(closes_at=database_now())
+    return [run]
 
 
 CASES: dict[Tamper, str] = {
