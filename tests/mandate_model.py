@@ -221,9 +221,12 @@ class Mandate:
             return OperationFinal
         if by == "user" and self.around.off:
             return AccountInactive
-        if not self.holds & MAY_LIFT[by]:
+        liftable = self.holds & MAY_LIFT[by]
+        if self.waits_for_signature and not self.system_holds_too:
+            liftable -= {"system"}  # that one waits for a new signature
+        if not liftable:
             return HoldNotAllowed
-        self._hold(self.holds - MAY_LIFT[by], at)
+        self._hold(self.holds - liftable, at)
         return None
 
     def freeze(self, clock: datetime) -> None:
