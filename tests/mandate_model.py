@@ -222,8 +222,8 @@ class Mandate:
         if by == "user" and self.around.off:
             return AccountInactive
         liftable = self.holds & MAY_LIFT[by]
-        if self.waits_for_signature and not self.system_holds_too:
-            liftable -= {"system"}  # that one waits for a new signature
+        if self.waits_for_signature:
+            liftable -= {"system"}  # until it has a new signature
         if not liftable:
             return HoldNotAllowed
         self._hold(self.holds - liftable, at)
