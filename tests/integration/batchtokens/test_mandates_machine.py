@@ -52,7 +52,7 @@ WEIGHTS = {
     "stop_the_executor": 1,
     "start_the_executor": 8,
     "cap_the_executor": 2,
-    "find_a_key_out": 1,
+    "find_a_key_out": 2,
     "sign_anew": 8,
     "rotate": 1,
     "seal": 1,
