@@ -15,10 +15,12 @@ class BatchtokensConfig(AppConfig):
     verbose_name = "Operation tokens"
 
     def ready(self) -> None:
-        operation_types = import_module("batchtokens.services.operation_types")  # needs the models
+        operation_types = import_module(
+            "batchtokens.services.operation_types.list_operation_types"
+        )  # needs the models
         META_SCOPE_PROVIDERS.append(operation_types.meta_scopes)
-        freezing = import_module("batchtokens.services.freeze_operations")
+        freezing = import_module("batchtokens.services.mandates.freeze_operations")
         account_frozen.connect(freezing.on_account_frozen)
-        keys = import_module("batchtokens.services.note_signing_keys")
+        keys = import_module("batchtokens.services.keys.note_signing_keys")
         signing_keys_changed.connect(keys.on_signing_keys_changed)
         LAST_EXPIRIES[Purpose.OPERATION] = keys.last_expiry

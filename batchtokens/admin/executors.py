@@ -11,21 +11,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from accounts.models import ServiceClient, User
-from batchtokens.admin.reading import ReadOnlyAdmin, money
+from batchtokens.admin.reading import ReadOnlyAdmin, link, money
+from batchtokens.admin.switching import SwitchForm, asked_for
 from batchtokens.models import ExecutorControl
-from batchtokens.services.stop_executor import start_executor, stop_executor
+from batchtokens.models.clock import database_now
+from batchtokens.services.redemption.read_executor import ExecutorState, Used, read_executors
+from batchtokens.services.redemption.stop_executor import start_executor, stop_executor
 
 CHANGE_PERMISSION = "batchtokens.change_executorcontrol"
-
-
-class SwitchForm(forms.Form):
-    reason = forms.CharField(
-        max_length=200,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text="Why; it is kept in the security log.",
-    )
 
 
 class StopForm(SwitchForm):
@@ -41,6 +38,7 @@ class ExecutorControlAdmin(ReadOnlyAdmin):
     operation_field = "executor__executed_tokens__pk"
     ordering = ("executor__client_id",)
     change_form_template = "admin/batchtokens/executorcontrol/change_form.html"
+    change_list_template = "admin/batchtokens/executorcontrol/change_list.html"
     list_display = ("executor", "is_running", "stopped_by", "stopped_at", "reason")
     list_filter = ("stopped_by",)
     list_select_related = ("executor",)
@@ -52,8 +50,17 @@ class ExecutorControlAdmin(ReadOnlyAdmin):
         "reason",
         ("max_count_minute", "max_count_day"),
         ("sum_a_minute", "sum_a_day"),
+        ("used_this_minute", "used_today"),
+        "types",
     )
-    readonly_fields = ("is_running", "sum_a_minute", "sum_a_day")
+    readonly_fields = (
+        "is_running",
+        "sum_a_minute",
+        "sum_a_day",
+        "used_this_minute",
+        "used_today",
+        "types",
+    )
 
     @admin.display(description="is running", boolean=True)
     def is_running(self, row: ExecutorControl) -> bool:
@@ -69,6 +76,25 @@ class ExecutorControlAdmin(ReadOnlyAdmin):
     def sum_a_day(self, row: ExecutorControl) -> str:
         """Return the cap with its currency."""
         return money(row.max_minor_day, row.currency) or "no cap"
+
+    @admin.display(description="used this minute")
+    def used_this_minute(self, row: ExecutorControl) -> str:
+        """Say what was reserved since the minute began."""
+        return _used(_state(row).minute, row.currency)
+
+    @admin.display(description="used today (UTC)")
+    def used_today(self, row: ExecutorControl) -> str:
+        """Say what was reserved since the UTC day began."""
+        return _used(_state(row).day, row.currency)
+
+    @admin.display(description="operation types")
+    def types(self, row: ExecutorControl) -> SafeString:
+        """Link to those it executes, with their switch."""
+        links = (
+            (link("operationtype", kind.name, pk=kind.pk), "" if kind.is_active else " (stopped)")
+            for kind in _state(row).types
+        )
+        return format_html_join(" · ", "{}{}", links)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let those stop executors, also such as have no row, who have Django's permission."""
@@ -102,31 +128,27 @@ class ExecutorControlAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         form = StopForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
-            return self._switch(request, form.cleaned_data["executor"], form, stop=True)
+            executor, reason = form.cleaned_data["executor"], form.cleaned_data["reason"]
+            return self._switch(request, executor, stop=True, reason=reason)
         return self._page(request, form, "Stop an executor")
 
     def switch_view(self, request: HttpRequest, pk: str) -> HttpResponse:
-        """Stop an executor or start it, once a reason is given.
-
-        The page says which it was asked for: two who ask at once do not undo each other.
-        """
+        """Stop an executor or start it, once a reason is given."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         control = get_object_or_404(ExecutorControl.objects.select_related("executor"), pk=pk)
-        sent = request.method == "POST"
-        wanted = request.POST.get("wanted") if sent else None
-        stop = wanted == "stop" if wanted in {"stop", "start"} else control.stopped_at is None
-        form = SwitchForm(request.POST if sent else None)
-        if form.is_valid() and wanted in {"stop", "start"}:
-            return self._switch(request, control.executor, form, stop=stop)
-        title = f"{'Stop' if stop else 'Start'} {control.executor.client_id}"
-        return self._page(request, form, title, wanted="stop" if stop else "start")
+        asked = asked_for(request, runs=control.stopped_at is None)
+        if asked.reason:
+            return self._switch(request, control.executor, stop=asked.stop, reason=asked.reason)
+        verb = "Stop" if asked.stop else "Start"
+        title = f"{verb} {control.executor.client_id}"
+        return self._page(request, asked.form, title, wanted=verb.lower())
 
     def _switch(
-        self, request: HttpRequest, executor: ServiceClient, form: forms.Form, *, stop: bool
+        self, request: HttpRequest, executor: ServiceClient, *, stop: bool, reason: str
     ) -> HttpResponse:
         service, done = (stop_executor, "stopped") if stop else (start_executor, "started")
-        reason, actor = form.cleaned_data["reason"], cast("User", request.user).public_id
+        actor = cast("User", request.user).public_id
         control = service(executor=executor, reason=reason, actor=actor)
         self.log_change(request, control, f"{done}: {reason}")
         messages.success(request, f"{executor.client_id} is {done}.")
@@ -144,3 +166,15 @@ class ExecutorControlAdmin(ReadOnlyAdmin):
         }
         page = "admin/batchtokens/executorcontrol/switch.html"
         return TemplateResponse(request, page, context)
+
+
+def _state(row: ExecutorControl) -> ExecutorState:
+    (state,) = read_executors([row.executor], now=database_now())
+    return state
+
+
+def _used(used: Used, currency: str) -> str:
+    if used.count is None:
+        return "not counted, for want of a cap"
+    total = money(used.minor, currency)
+    return f"{used.count}, {total}" if total else str(used.count)

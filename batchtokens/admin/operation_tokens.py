@@ -141,7 +141,7 @@ class OperationTokenAdmin(StaffChangesAdmin):
     @admin.display(description="used")
     def used(self, row: OperationToken) -> str:
         """Say how many runs were taken, of how many."""
-        return f"{row.taken_count} of {row.max_occurrences}"
+        return f"{row.taken_count} of {row.most_runs}"
 
     @admin.display(description="used in total")
     def used_total(self, row: OperationToken) -> str:

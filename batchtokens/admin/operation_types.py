@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -16,10 +16,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
+from accounts.models import User
 from batchtokens.admin.reading import ReadOnlyAdmin, as_json, money
+from batchtokens.admin.switching import asked_for
 from batchtokens.models import OperationToken, OperationType
-from batchtokens.services.create_operation_type import create_operation_type
-from batchtokens.services.switch_operation_type import switch_operation_type
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
+from batchtokens.services.operation_types.find_last_switch import find_last_switch
+from batchtokens.services.operation_types.switch_operation_type import switch_operation_type
 from batchtokens_verifier.canonical import parse_json
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import ProblemError
@@ -105,6 +108,7 @@ class OperationTypeAdmin(ReadOnlyAdmin):
     fields = (
         ("name", "version"),
         ("is_current", "is_active", "has_issued"),
+        "switched",
         ("meta_scope", "scope"),
         ("executor", "trigger_clients"),
         "consent",
@@ -114,7 +118,7 @@ class OperationTypeAdmin(ReadOnlyAdmin):
         "operation_schema",
         "created_at",
     )
-    readonly_fields = ("has_issued", "cap", "operation_schema", "created_at")
+    readonly_fields = ("has_issued", "switched", "cap", "operation_schema", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the versions, with whether they have issued."""
@@ -127,6 +131,12 @@ class OperationTypeAdmin(ReadOnlyAdmin):
     def has_issued(self, kind: Any) -> bool:
         """Tell whether a token of this version is out: then it never changes."""
         return bool(kind.issued)
+
+    @admin.display(description="last stopped or started")
+    def switched(self, kind: OperationType) -> str:
+        """Say when, by whom and why, as far as the security log says it."""
+        last = find_last_switch(name=kind.name)
+        return f"{last.at:%Y-%m-%d %H:%M} UTC, {last.by}: {last.reason}" if last else "never"
 
     @admin.display(description="total of a person")
     def cap(self, kind: OperationType) -> str:
@@ -210,17 +220,25 @@ class OperationTypeAdmin(ReadOnlyAdmin):
         return self._page(request, context)
 
     def switch_view(self, request: HttpRequest, pk: str) -> HttpResponse:
-        """Switch every version of a type, after asking."""
+        """Stop every version of a type, or start it, once a reason is given."""
         if not self.has_define_permission(request):
             raise PermissionDenied
         kind = get_object_or_404(OperationType, pk=pk)
-        verb = "Switch off" if kind.is_active else "Switch on"
-        if request.method == "POST":
-            switch_operation_type(name=kind.name, is_active=not kind.is_active)
-            self.log_change(request, kind, verb.lower())
-            messages.success(request, f"{verb}: {kind.name}, every version.")
-            return redirect("admin:batchtokens_operationtype_change", pk)
-        return self._page(request, {"title": f"{verb} {kind.name}", "kind": kind, "verb": verb})
+        asked = asked_for(request, runs=kind.is_active)
+        if asked.reason:
+            return self._switch(request, kind, stop=asked.stop, reason=asked.reason)
+        verb = "Stop" if asked.stop else "Start"
+        context = {"title": f"{verb} {kind.name}", "form": asked.form, "verb": verb}
+        return self._page(request, {**context, "wanted": verb.lower()})
+
+    def _switch(
+        self, request: HttpRequest, kind: OperationType, *, stop: bool, reason: str
+    ) -> HttpResponse:
+        done, actor = "stopped" if stop else "started", cast("User", request.user).public_id
+        switch_operation_type(name=kind.name, is_active=not stop, reason=reason, actor=actor)
+        self.log_change(request, kind, f"{done}: {reason}")
+        messages.success(request, f"{kind.name} is {done}, every version.")
+        return redirect("admin:batchtokens_operationtype_change", kind.pk)
 
     def _page(self, request: HttpRequest, context: Mapping[str, Any]) -> HttpResponse:
         whole = {**self.admin_site.each_context(request), "opts": self.opts, **context}

@@ -19,8 +19,8 @@ from django.urls import URLPattern, path, reverse
 from accounts.models import User
 from batchtokens.admin.reading import ReadOnlyAdmin
 from batchtokens.models import HoldKind, OperationToken
-from batchtokens.services.hold import hold_operation, resume_operation
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.revoke import cancel_operation
 from batchtokens_verifier.errors import ProblemError
 
 MOST_AT_ONCE = 100

@@ -16,7 +16,7 @@ from batchtokens.api.paths import OPERATION_ID
 from batchtokens.api.permissions import ReadsOperations
 from batchtokens.api.principals import principal_of
 from batchtokens.api.serializers import RemainingOutput
-from batchtokens.services.check_redemption import Check, check_redemption
+from batchtokens.services.redemption.check_redemption import Check, check_redemption
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import ProblemError
 

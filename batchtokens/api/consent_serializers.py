@@ -10,7 +10,7 @@ from rest_framework import serializers
 from accounts.api.fields import ClosedInput, TextField
 from batchtokens.api.fields import ObjectField
 from batchtokens.models import Consent, ConsentMode, ConsentStatus
-from batchtokens.services.preview_operation import Preview
+from batchtokens.services.consent.preview_operation import Preview
 
 OTP_LENGTH = 32  # a recovery code, however it is spaced
 
@@ -36,7 +36,7 @@ class PreviewOutput(serializers.Serializer[Preview]):
     type = serializers.CharField(source="operation_type.name")
     consent = serializers.ChoiceField(choices=ConsentMode.choices, source="operation_type.consent")
     client_id = serializers.CharField()
-    summary = serializers.CharField(source="draft.summary")
+    summary = serializers.CharField(help_text="All that a person is to be shown, word by word.")
     language = serializers.CharField()
     template_version = serializers.IntegerField(source="operation_type.version")
     canonical_operation = serializers.CharField(help_text="What parameter_digest covers (UTF-8).")

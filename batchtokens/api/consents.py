@@ -18,9 +18,9 @@ from batchtokens.api.consent_serializers import (
 from batchtokens.api.paths import CONSENT_ID
 from batchtokens.api.permissions import GivesConsent
 from batchtokens.api.principals import grant_of
-from batchtokens.services.confirm_consent import confirm_consent, find_consent
-from batchtokens.services.preview_operation import MandateRequest, preview_operation
-from batchtokens.services.request_consent import request_consent
+from batchtokens.services.consent.confirm_consent import confirm_consent, find_consent
+from batchtokens.services.consent.preview_operation import MandateRequest, preview_operation
+from batchtokens.services.consent.request_consent import request_consent
 
 
 def _asked(request: Request) -> MandateRequest:

@@ -32,15 +32,15 @@ from batchtokens.api.serializers import (
 )
 from batchtokens.models import LedgerEntry, OperationToken, OperationType
 from batchtokens.models.clock import database_now
-from batchtokens.services.create_operation import OperationRequest, create_operation
-from batchtokens.services.find_operation import (
+from batchtokens.services.issuing.create_operation import OperationRequest, create_operation
+from batchtokens.services.mandates.find_operation import (
     find_for_change,
     find_operation,
     visible_operations,
 )
-from batchtokens.services.hold import hold_operation, resume_operation
-from batchtokens.services.lower_limits import Limits, lower_limits
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.lower_limits import Limits, lower_limits
+from batchtokens.services.mandates.revoke import cancel_operation
 
 # What a list's address may also carry: its page, and the browsable pages' choice of form.
 NOT_FILTERS = frozenset({"cursor", "page_size", "format"})

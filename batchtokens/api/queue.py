@@ -12,8 +12,8 @@ from accounts.api.permissions import HasScope, IsServiceClient
 from accounts.scopes import TOKEN_EXCHANGE
 from batchtokens.api.principals import client_of
 from batchtokens.api.serializers import QueueInput, QueueOutput
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.find_operation import find_operation
+from batchtokens.services.mandates.find_operation import find_operation
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 
 
 class QueueView(APIView):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -16,16 +17,19 @@ from rest_framework.serializers import ValidationError
 from rest_framework.views import APIView
 
 from accounts.api.permissions import HasScope, IsServiceClient
+from accounts.models import ServiceClient
 from accounts.scopes import REDEEM
-from batchtokens.api.ndjson import MEDIA_TYPE, NdjsonParser, NdjsonRenderer
+from batchtokens.api.ndjson import MEDIA_TYPE, NdjsonParser, NdjsonRenderer, write_line
 from batchtokens.api.principals import client_of
 from batchtokens.api.serializers import BatchLineInput, RedeemedOutput
-from batchtokens.services.redeem import RedemptionAnswer, RedemptionRequest
-from batchtokens.services.redeem_batch import Line, Outcome, redeem_batch
+from batchtokens.services.redemption.redeem import RedemptionAnswer, RedemptionRequest
+from batchtokens.services.redemption.redeem_batch import CHUNK, Line, Outcome, redeem_batch
+from batchtokens.signals import redemption_accepted
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import FieldError, InvalidFieldsError, ProblemError
 from batchtokens_verifier.jws import MAX_TOKEN_BYTES
 
+PAGE = CHUNK  # lines
 _KEY = re.compile(r"[!-~]{1,255}")
 _OCCURRENCE = re.compile(r"[a-z0-9.]{1,20}")
 _TOKEN = re.compile(f"[!-~]{{1,{MAX_TOKEN_BYTES}}}")
@@ -39,6 +43,7 @@ class RedemptionBatchView(APIView):
     permission_classes = [IsServiceClient, HasScope(REDEEM)]
     parser_classes = [NdjsonParser]
     renderer_classes = [NdjsonRenderer]
+    http_method_names = ["post"]  # the renderer has no form for the answer to OPTIONS
 
     @extend_schema(
         request={MEDIA_TYPE: OpenApiTypes.STR}, responses={(200, MEDIA_TYPE): OpenApiTypes.STR}
@@ -50,21 +55,28 @@ class RedemptionBatchView(APIView):
         single redemptions. At most 5,000 lines and 16 MiB.
         """
         if not request.data:
-            raise InvalidFieldsError([FieldError("", "required", "At least one line.")])
+            raise InvalidFieldsError(
+                [FieldError("", "required", "At least one line, and a Content-Length.")]
+            )
         numbered: Any = request.data  # the parser's
+        # What a page has needed is let go before the next one: few objects live at once.
+        pages = (numbered[start : start + PAGE] for start in range(0, len(numbered), PAGE))
+        by = client_of(request)
+        return Response([write_line(each) for page in pages for each in self._answers(by, page)])
+
+    def _answers(
+        self, by: ServiceClient, numbered: Sequence[tuple[int, bytes]]
+    ) -> Iterator[dict[str, Any]]:
         read = [(number, *read_line(text)) for number, text in numbered]
         lines = [line for _, _, line in read if isinstance(line, Line)]
-        outcomes = iter(redeem_batch(by=client_of(request), lines=lines))
-        return Response(
-            [
-                {"line": number, "idempotency_key": key}
-                | self._shown(next(outcomes) if isinstance(line, Line) else line)
-                for number, key, line in read
-            ]
-        )
+        outcomes = iter(redeem_batch(by=by, lines=lines))
+        for number, key, line in read:
+            outcome = next(outcomes) if isinstance(line, Line) else line
+            yield {"line": number, "idempotency_key": key} | self._shown(outcome)
 
     def _shown(self, outcome: Outcome | ValidationError) -> dict[str, Any]:
         if isinstance(outcome, RedemptionAnswer):
+            redemption_accepted.send_robust(RedemptionBatchView, created=outcome.created)
             status = HTTPStatus.CREATED if outcome.created else HTTPStatus.OK
             return {"http_status": int(status)} | _OUTPUT.to_representation(outcome)
         handle, context = self.get_exception_handler(), self.get_exception_handler_context()

@@ -20,9 +20,10 @@ from batchtokens.api.serializers import (
     ReleaseInput,
     SettleInput,
 )
-from batchtokens.services.find_operation import find_redemption
-from batchtokens.services.redeem import RedemptionRequest, redeem_operation_token
-from batchtokens.services.settle import Closing, release_redemption, settle_redemption
+from batchtokens.services.mandates.find_operation import find_redemption
+from batchtokens.services.redemption.redeem import RedemptionRequest, redeem_operation_token
+from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
+from batchtokens.signals import redemption_accepted
 
 
 class _ExecutorView(APIView):
@@ -46,6 +47,7 @@ class RedemptionsView(_ExecutorView):
             request=RedemptionRequest(**body.validated_data),
             idempotency_key=idempotency_key(request, required=True),
         )
+        redemption_accepted.send_robust(RedemptionsView, created=answer.created)
         code = status.HTTP_201_CREATED if answer.created else status.HTTP_200_OK
         return Response(RedeemedOutput(answer).data, status=code)
 

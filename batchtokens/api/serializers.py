@@ -21,8 +21,8 @@ from batchtokens.models import (
     RedemptionStatus,
     Status,
 )
-from batchtokens.services.introspect import consumption
-from batchtokens.services.redeem import RedemptionAnswer
+from batchtokens.services.mandates.introspect import consumption
+from batchtokens.services.redemption.redeem import RedemptionAnswer
 
 _SIGNED_ELSEWHERE = frozenset(
     {"type", "actions", "locations", "identifier", "operation", "redemption"}

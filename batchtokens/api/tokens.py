@@ -14,7 +14,7 @@ from accounts.api.permissions import HasScope, IsServiceClient
 from accounts.scopes import TOKEN_EXCHANGE
 from batchtokens.api.paths import OPERATION_ID
 from batchtokens.api.principals import client_of
-from batchtokens.services.fetch_token import Fetched, fetch_reissued_token
+from batchtokens.services.keys.fetch_token import Fetched, fetch_reissued_token
 
 
 class FetchedOutput(serializers.Serializer[Fetched]):

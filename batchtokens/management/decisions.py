@@ -1,10 +1,18 @@
-"""Who decides at a terminal, and why: the ledger keeps a digest of both, an owner sees the why."""
+"""Who decides at a terminal, and why: the ledger keeps digests of both, an owner sees the why."""
 
-import getpass
+from django.core.management import CommandParser
 
+from accounts.management.arguments import name
 from accounts.management.base import UsageError
 
 LONGEST_REASON = 500
+
+
+def add_operator(parser: CommandParser) -> None:
+    """Declare who decides."""
+    parser.add_argument(
+        "--operator", type=name, help="who decides (default: the account that runs this)"
+    )
 
 
 def reason_given(text: str) -> str:
@@ -13,8 +21,3 @@ def reason_given(text: str) -> str:
     if not 1 <= len(reason) <= LONGEST_REASON:
         raise UsageError(f"Say why: --reason, 1 to {LONGEST_REASON} characters; owners see it.")
     return reason
-
-
-def operator(name: str | None = None) -> str:
-    """Return what the ledger calls an operator, by default the account that runs the command."""
-    return f"operator:{name or getpass.getuser()}"

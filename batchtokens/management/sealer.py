@@ -8,7 +8,7 @@ from django.db import Error as DatabaseFault
 from django.db import connection
 
 from batchtokens.errors import LedgerBehind
-from batchtokens.services.seal import Sealing, sealer_lock
+from batchtokens.services.ledger.seal import Sealing, sealer_lock
 
 EVERY = 1.0  # seconds
 SWEEP_EVERY = 3600.0  # seconds until every entry is examined again

@@ -17,9 +17,9 @@ from django.db import Error as DatabaseFault
 from django.db import connection
 
 from batchtokens.models import QueuedRun, RunState
-from batchtokens.services.deliver import NOT_VALID, deliver_run, delivery_client
-from batchtokens.services.dispatch import Outcome, claim_runs, finish_run
-from batchtokens.services.erase import erase_sealed_tokens
+from batchtokens.services.issuing.erase_sealed_tokens import erase_sealed_tokens
+from batchtokens.services.queue.deliver import NOT_VALID, deliver_run, delivery_client
+from batchtokens.services.queue.dispatch import Outcome, claim_runs, finish_run
 
 LONGEST_DEAFNESS = 1.0  # seconds until a signal is heard
 ERASE_EVERY = 60.0  # seconds

@@ -16,6 +16,7 @@ from batchtokens.models.ledger import (
     instant,
     salted_digest,
 )
+from batchtokens.models.lookups import Among
 from batchtokens.models.operation_tokens import (
     STATUS_TRANSITIONS,
     HoldKind,
@@ -42,6 +43,7 @@ __all__ = [
     "STATUS_LIST_SIZE",
     "STATUS_TRANSITIONS",
     "TRANSITIONS",
+    "Among",
     "Checkpoint",
     "Consent",
     "ConsentMode",

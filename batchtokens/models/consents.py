@@ -65,6 +65,9 @@ class Consent(IdentifiedModel):
     confirmed_at = models.DateTimeField(null=True)
     confirmed_with = models.CharField(max_length=20, blank=True, help_text="RFC 8176 method.")
     spent_at = models.DateTimeField(null=True)
+    confirmation_mac = models.BinaryField(
+        null=True, help_text="The authority's own word that just this was confirmed."
+    )
 
     objects = ConsentQuerySet.as_manager()
 

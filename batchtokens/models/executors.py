@@ -42,7 +42,7 @@ class ExecutorControl(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"control of {self.executor_id}"
+        return f"control of {self.executor.client_id}"
 
     @property
     def caps_sums(self) -> bool:

@@ -16,6 +16,7 @@ from django.db import connection, models
 from django.db.models import F, Q
 
 from batchtokens.models.operation_tokens import OperationToken
+from batchtokens.models.writing import new_row
 from batchtokens_verifier.canonical import b64url, canonicalize, digest
 
 STATE_FIELDS = (
@@ -56,8 +57,16 @@ class EntryKind(models.TextChoices):
 
 
 class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
+    def of_authority(self) -> LedgerEntryQuerySet:
+        """Keep the authority's own chain."""
+        return self.filter(operation_token=None, lost_token="")
+
+    def of_lost_tokens(self) -> LedgerEntryQuerySet:
+        """Keep the chains that a restored database has no row of."""
+        return self.exclude(lost_token="")
+
     def of_operations(self) -> LedgerEntryQuerySet:
-        """Leave the authority's own chain out."""
+        """Keep the chains of the rows that there are."""
         return self.exclude(operation_token=None)
 
     def heads_of(self, tokens: Iterable[OperationToken]) -> LedgerEntryQuerySet:
@@ -74,7 +83,14 @@ class LedgerEntry(models.Model):
         null=True,
         on_delete=models.PROTECT,
         related_name="ledger_entries",
-        help_text="Empty: the authority's own chain.",
+        help_text="Empty: the authority's own chain, or a lost token's.",
+    )
+    lost_token = models.CharField(
+        max_length=43,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The hash of a token whose row a restored database has lost.",
     )
     seq = models.PositiveIntegerField()
     kind = models.CharField(max_length=24, choices=EntryKind.choices)
@@ -91,14 +107,23 @@ class LedgerEntry(models.Model):
             models.UniqueConstraint(fields=["operation_token", "seq"], name="ledger_entry_no_fork"),
             models.UniqueConstraint(
                 fields=["seq"],
-                condition=Q(operation_token=None),
+                condition=Q(operation_token=None, lost_token=""),
                 name="ledger_entry_authority_no_fork",
+            ),
+            models.UniqueConstraint(
+                fields=["lost_token", "seq"],
+                condition=~Q(lost_token=""),
+                name="ledger_entry_lost_no_fork",
+            ),
+            models.CheckConstraint(
+                condition=Q(operation_token=None) | Q(lost_token=""),
+                name="ledger_entry_one_chain",
             ),
         ]
         indexes = [models.Index(fields=["at"], name="ledger_entry_at")]
 
     def __str__(self) -> str:
-        return f"{self.operation_token_id or AUTHORITY}#{self.seq} {self.kind}"
+        return f"{self.operation_token_id or self.lost_token or AUTHORITY}#{self.seq} {self.kind}"
 
     def tells(self, token: OperationToken) -> bool:
         """Say whether this is the head of the row's chain, and its state the row's."""
@@ -145,8 +170,9 @@ def chain_entry(
         }
     ).decode()
     token.head_hash = entry_hash(entry)
-    return LedgerEntry(
-        operation_token_id=token.pk,
+    return new_row(
+        LedgerEntry,
+        related={"operation_token": token},
         seq=token.seq,
         kind=kind,
         at=token.last_at,
@@ -163,10 +189,8 @@ def append_authority_entry(
 
     Call it in a transaction: writers of this chain wait for each other until it ends.
     """
-    if connection.vendor == "postgresql":  # SQLite's transaction is the only writer
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('authority chain'))")
-    head = LedgerEntry.objects.filter(operation_token=None).order_by("-seq").first()
+    lock_authority_chain()
+    head = LedgerEntry.objects.of_authority().order_by("-seq").first()
     at = max(at, head.at) if head else at
     seq = head.seq + 1 if head else 1
     entry = canonicalize(
@@ -184,3 +208,10 @@ def append_authority_entry(
     return LedgerEntry.objects.create(
         seq=seq, kind=kind, at=at, entry=entry, hash=entry_hash(entry)
     )
+
+
+def lock_authority_chain() -> None:
+    """Be the only writer of the authority's own chain until the transaction ends."""
+    if connection.vendor == "postgresql":  # SQLite's transaction is the only writer
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('authority chain'))")

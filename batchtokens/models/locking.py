@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django.db import OperationalError, connection
@@ -29,17 +30,24 @@ from batchtokens.models.operation_types import OperationType
 from batchtokens.models.redemptions import Redemption, RedemptionAttempt, RedemptionStatus
 from batchtokens.models.tree import Checkpoint
 
-# Per vendor: whether the lock was waited for, an aggregate of JSON objects, one JSON object, and
-# the row lock, which lets rows that refer to this one be written. SQLite's transaction is the only
-# writer.
+# Per vendor: whether the lock was waited for, an aggregate of JSON objects, one JSON object, the
+# row lock, which lets rows that refer to this one be written, and "is one of" a list, which is one
+# parameter. SQLite's transaction is the only writer.
 _DIALECTS = {
     "postgresql": (
         "clock_timestamp() - statement_timestamp() > interval '250 ms'",
         "json_agg",
         "json_build_object",
         "FOR NO KEY UPDATE",
+        "= ANY(%s)",
     ),
-    "sqlite": ("0", "json_group_array", "json_object", ""),
+    "sqlite": (
+        "0",
+        "json_group_array",
+        "json_object",
+        "",
+        "IN (SELECT value FROM json_each(%s))",
+    ),
 }
 _INSTANTS = frozenset(
     {"counts_at", "reserved_at", "lease_expires_at", "settled_at", "at", "stopped_at"}
@@ -48,7 +56,12 @@ _INSTANTS = frozenset(
 _LEFT_OUT = frozenset({"operation_token_id", "closing_receipt", "reference"})
 # Of the token's own row: many are read for a redemption alone.
 _LEFT_OUT_OF_MANY = frozenset(
-    {"operation", "details", "summary", "sealed_token", "claims_sealed", "cancellation"}
+    {
+        *("operation", "details", "summary", "sealed_token", "claims_sealed", "cancellation"),
+        *("language", "consent_mode", "consent_id", "kid", "alg", "issued_at", "type_name"),
+        *("subject_digest", "idempotency_digest", "request_digest", "sealed_until"),
+        *("status_list_id", "status_index"),
+    }
 )
 _LOCK_NOT_AVAILABLE = "55P03"
 
@@ -170,9 +183,11 @@ def _read(
         return OperationToken._meta.pk.get_db_prep_value(value, connection)
 
     client = key(attempt_of.pk if attempt_of else None)
-    keys = [key(value) for value in values] if where == "id" else values
-    statement = _statement(where, len(values), lock=lock, left_out=left_out)
-    return list(OperationToken.objects.raw(statement, [client, idempotency_key, *keys]))
+    keys: Any = [key(value) for value in values] if where == "id" else list(values)
+    if connection.vendor == "sqlite":
+        keys = json.dumps(keys)
+    statement = _statement(connection.vendor, where, left_out, lock=lock)
+    return list(OperationToken.objects.raw(statement, [client, idempotency_key, keys]))
 
 
 def _columns(model: type[Model], left_out: AbstractSet[str]) -> list[str]:
@@ -180,8 +195,9 @@ def _columns(model: type[Model], left_out: AbstractSet[str]) -> list[str]:
     return [column for column in columns if column not in left_out]
 
 
-def _statement(where: str, count: int, *, lock: bool, left_out: AbstractSet[str]) -> str:
-    waited, aggregate, json_object, row_lock = _DIALECTS[connection.vendor]
+@cache
+def _statement(vendor: str, where: str, left_out: AbstractSet[str], *, lock: bool) -> str:
+    waited, aggregate, json_object, row_lock, is_one_of = _DIALECTS[vendor]
 
     def as_json(model: type[Model], alias: str) -> str:
         names = _columns(model, _LEFT_OUT)
@@ -191,10 +207,9 @@ def _statement(where: str, count: int, *, lock: bool, left_out: AbstractSet[str]
     own = ", ".join(f"t.{name}" for name in _columns(OperationToken, left_out))
     redemption, attempt = as_json(Redemption, "r"), as_json(RedemptionAttempt, "a")
     control = as_json(ExecutorControl, "k")
-    marks = ", ".join(["%s"] * count)
     # Only names of tables, columns and functions are put in; every value is a parameter.
     return f"""
-        SELECT {own}, {CLOCK_TEXT[connection.vendor]} AS clock, {waited} AS waited,
+        SELECT {own}, {CLOCK_TEXT[vendor]} AS clock, {waited} AS waited,
           (u.is_active AND x.is_active AND y.is_active AND coalesce(c.is_active, u.is_active))
             AS everyone_active,
           (SELECT l.entry FROM {LedgerEntry._meta.db_table} l
@@ -206,7 +221,7 @@ def _statement(where: str, count: int, *, lock: bool, left_out: AbstractSet[str]
             AS attempt_row,
           CASE WHEN k.executor_id IS NOT NULL THEN {control} END AS control_row,
           (SELECT coalesce(max(p.size), 0) FROM {Checkpoint._meta.db_table} p) AS sealed_size
-        FROM (SELECT * FROM {OperationToken._meta.db_table} WHERE {where} IN ({marks})
+        FROM (SELECT * FROM {OperationToken._meta.db_table} WHERE {where} {is_one_of}
           ORDER BY id {row_lock if lock else ""}) t
         JOIN {User._meta.db_table} u ON u.id = t.user_id
         JOIN {ServiceClient._meta.db_table} x ON x.id = t.executor_id

@@ -75,7 +75,7 @@ class OperationToken(IdentifiedModel):
     """One mandate.
 
     From `holds` on its columns are the fold of its ledger (the confirmation of a cancel is signed
-    from it); the others never change.
+    from it), but for the last, which follows from its limits; the others never change.
     """
 
     public_prefix = "op"
@@ -155,6 +155,9 @@ class OperationToken(IdentifiedModel):
     seq = models.PositiveIntegerField(default=0, help_text="Ledger entries so far.")
     head_hash = models.CharField(max_length=43, blank=True)
     last_at = models.DateTimeField()
+    next_close_at = models.DateTimeField(
+        null=True, help_text="When to look for missed runs again; empty: nobody has looked yet."
+    )
 
     objects = OperationTokenQuerySet.as_manager()
 
@@ -200,6 +203,7 @@ class OperationToken(IdentifiedModel):
                 condition=Q(sealed_until__isnull=False),
                 name="operation_token_sealed",
             ),
+            models.Index(fields=["next_close_at"], name="operation_token_next_close"),
         ]
 
     def __str__(self) -> str:
@@ -208,6 +212,12 @@ class OperationToken(IdentifiedModel):
     @property
     def client_name(self) -> str:
         return self.client.client_id if self.client else FIRST_PARTY
+
+    @property
+    def most_runs(self) -> int:
+        """How many slots may be taken: all of them, or fewer since the person lowered it."""
+        lowered: int = self.lowered.get("max_occurrences", self.max_occurrences)
+        return min(lowered, self.max_occurrences)
 
     def status_at(self, now: dt.datetime) -> Status:
         if self.cancelled_at is not None:

@@ -29,6 +29,18 @@ class QueuedRunQuerySet(models.QuerySet["QueuedRun"]):
             | Q(state=RunState.LEASED, leased_until__lte=now)
         )
 
+    def waiting(self, now: dt.datetime) -> QueuedRunQuerySet:
+        """Due, and never taken since: those that waited longest first."""
+        due = self.filter(state=RunState.PENDING, next_attempt_at__lte=now)
+        return due.order_by("next_attempt_at")
+
+    def abandoned(self, now: dt.datetime) -> QueuedRunQuerySet:
+        """Leased by a worker that did not come back, and taken by no other yet."""
+        return self.filter(state=RunState.LEASED, leased_until__lte=now)
+
+    def dead_since(self, instant: dt.datetime) -> QueuedRunQuerySet:
+        return self.filter(state=RunState.DEAD, finished_at__gte=instant)
+
 
 class QueuedRun(models.Model):
     """One occurrence of one operation, waiting for its time."""
@@ -72,6 +84,7 @@ class QueuedRun(models.Model):
             models.Index(
                 fields=["leased_until"], condition=Q(state="leased"), name="queued_run_leases"
             ),
+            models.Index(fields=["finished_at"], condition=Q(state="dead"), name="queued_run_dead"),
         ]
 
     def __str__(self) -> str:

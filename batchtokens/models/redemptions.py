@@ -36,6 +36,13 @@ TRANSITIONS: dict[RedemptionStatus, frozenset[RedemptionStatus]] = {
 }
 
 
+class RedemptionQuerySet(models.QuerySet["Redemption"]):
+    def in_doubt(self, now: dt.datetime) -> RedemptionQuerySet:
+        """Keep those whose `status_at(now)` is `in_doubt`, those in doubt longest first."""
+        reserved = self.filter(status=RedemptionStatus.RESERVED, lease_expires_at__lte=now)
+        return reserved.order_by("lease_expires_at")
+
+
 class Redemption(models.Model):
     """One slot of one operation token; its id follows from both and its amount never changes."""
 
@@ -56,6 +63,8 @@ class Redemption(models.Model):
     releases = models.PositiveSmallIntegerField(default=0)
     closing_receipt = models.TextField(blank=True, help_text="Proof of settling or releasing.")
 
+    objects = RedemptionQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(
@@ -73,6 +82,13 @@ class Redemption(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(releases__lte=MAX_RELEASES), name="redemption_releases_limited"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["lease_expires_at"],
+                condition=Q(status="reserved"),
+                name="redemption_leases",
             ),
         ]
 

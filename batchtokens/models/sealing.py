@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -146,9 +147,11 @@ def _insert(table: str, columns: dict[str, str], rows: Sequence[tuple[int | str,
 
 def stored_nodes(places: Iterable[Place]) -> dict[Place, bytes]:
     """Read complete subtrees, in at most two statements."""
-    wanted = set(places)
-    indexes = [position for level, position in wanted if level == 0]
-    inner = [Q(level=level, position=position) for level, position in wanted if level > 0]
+    levels: dict[int, list[int]] = defaultdict(list)
+    for level, position in set(places):
+        levels[level].append(position)
+    indexes = levels.pop(0, [])
+    inner = [Q(level=level, position__in=positions) for level, positions in levels.items()]
     found: dict[Place, bytes] = {}
     if indexes:
         leaves = LedgerLeaf.objects.filter(index__in=indexes).values_list("index", "hash")

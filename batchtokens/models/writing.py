@@ -10,11 +10,13 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, NoReturn, TypeVar
 
 from django.db import connection, models
 from django.db.models import sql
 from django.db.models.base import ModelState
+from psycopg.types.json import Jsonb
 
 # What a statement of SQLite takes at least, since 3.32.
 _SQLITE_VARIABLES = 32_766
@@ -67,13 +69,35 @@ def insertion(*instances: models.Model) -> Statement:
     return text, tuple(params)
 
 
-def insertions(instances: Sequence[models.Model]) -> list[Statement]:
-    """Return what inserts many new rows of one model: one INSERT, on SQLite as few as it takes."""
-    if connection.vendor == "postgresql" or not instances:
-        return [insertion(*instances)] if instances else []
-    most = _SQLITE_VARIABLES // len(instances[0]._meta.concrete_fields)
-    starts = range(0, len(instances), most)
-    return [insertion(*instances[start : start + most]) for start in starts]
+def insert_all(model: type[M], rows: Iterable[M]) -> None:
+    """Insert new rows of one model as they come, by COPY on PostgreSQL; call it in a transaction.
+
+    While they come, nothing else may be asked of the database.
+    """
+    fields = [f for f in model._meta.concrete_fields if not isinstance(f, models.AutoField)]
+    if connection.vendor != "postgresql":
+        most, left = _SQLITE_VARIABLES // len(fields), iter(rows)
+        while some := list(islice(left, most)):
+            write_together(insertion(*some))
+        return
+    names = ", ".join(f'"{field.column}"' for field in fields)
+    columns = [(field.attname, isinstance(field, models.JSONField)) for field in fields]
+    text = f'COPY "{model._meta.db_table}" ({names}) FROM STDIN'
+    with (
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
+        cursor.copy(text) as copy,
+        connection.execute_wrapper(_refuse),  # who asked would wait for the copy, and it for them
+    ):
+        for row in rows:
+            values = vars(row)
+            copy.write_row(
+                [Jsonb(values[name]) if is_json else values[name] for name, is_json in columns]
+            )
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise RuntimeError("rows that are copied come without asking the database")
 
 
 def addition(

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management import CommandParser
 
 from accounts.management.base import ProductCommand, Refused, UsageError
-from batchtokens.services.create_operation_type import create_operation_type
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
 from batchtokens_verifier.canonical import parse_json
 from batchtokens_verifier.errors import InvalidOperation, ProblemError
 

@@ -1,62 +1,150 @@
-"""Show and set an executor's caps, stop it, and start it again: the breaker is closed by staff."""
+"""Show and set executors' caps, stop one, and start it again: the breaker is closed by staff."""
 
+import argparse
+from dataclasses import replace
 from typing import Any
 
 from django.core.management import CommandParser
 
+from accounts.management.arguments import name as a_name
 from accounts.management.base import ProductCommand, UsageError
 from accounts.management.named import client_named
 from accounts.models import ServiceClient
-from batchtokens.models import ExecutorControl
-from batchtokens.services.stop_executor import Caps, set_caps, start_executor, stop_executor
+from batchtokens.errors import CapsNotValid
+from batchtokens.management.executor_rows import CAPS, brief_row_of, row_of
+from batchtokens.management.switches import (
+    add_verb,
+    as_cells,
+    check_shown,
+    decided,
+    emit_state,
+    outcome,
+)
+from batchtokens.models import ExecutorControl, StoppedBy
+from batchtokens.models.clock import database_now
+from batchtokens.services.redemption.read_executor import (
+    ExecutorState,
+    all_executors,
+    read_executors,
+)
+from batchtokens.services.redemption.stop_executor import (
+    Caps,
+    check_caps,
+    set_caps,
+    start_executor,
+    stop_executor,
+)
 
-VERBS = ("show", "set-caps", "stop", "start")
-CAPS = ("max_count_minute", "max_count_day", "max_minor_minute", "max_minor_day")
+NO_CAP = "none"
+DONE = {"stop": "stopped", "start": "started", "set-caps": "capped"}
+QUESTIONS = {
+    "stop": "Stop {}? It redeems nothing more; what it holds it may still settle and release.",
+    "start": "Let {} redeem again?",
+    "set-caps": "Change what {} may redeem at most?",
+}
 
 
 class Command(ProductCommand):
-    """One executor, one verb."""
+    """One executor, one verb; without a verb, what is."""
 
-    help = "Show, cap, stop and start an executor."
+    help = "Show what executors may redeem and did; cap one, stop it, start it again."
     lists = True
+    destructive = True
 
     def add_options(self, parser: CommandParser) -> None:
-        """Declare the verb, whose it is, and the caps; a cap that is left out is taken away."""
-        parser.add_argument("verb", choices=VERBS)
-        parser.add_argument("name", help="the executor's name")
-        parser.add_argument("--reason", default="", help="why; kept in the audit trail")
-        for name in CAPS:
-            parser.add_argument(f"--{name.replace('_', '-')}", type=int, help="for set-caps")
-        parser.add_argument("--currency", default="", help="of the caps in minor units")
+        """Declare the verb, whose it is, and the caps."""
+        add_verb(parser, DONE, of="the executor")
+        for cap in CAPS:
+            unit = "redemptions" if "count" in cap else "minor units"
+            parser.add_argument(
+                f"--{cap.replace('_', '-')}",
+                type=a_cap,
+                help=f"set-caps: {unit}, or {NO_CAP}; what is left out stays as it is",
+            )
+        parser.add_argument("--currency", type=a_name, help="set-caps: of the minor units")
 
-    def handle(self, *args: Any, verb: str, name: str, reason: str, **options: Any) -> None:
+    def handle(self, *args: Any, verb: str, name: str | None, **options: Any) -> None:
         """Do it, and print what holds now."""
-        executor = client_named(name)
-        if verb != "show":
-            if not reason.strip():
-                raise UsageError("Say why: --reason.")
-            _change(executor, verb, reason.strip(), options)
-        control = ExecutorControl.objects.filter(executor=executor).first()
-        self.emit_one(_row(executor, control or ExecutorControl(executor=executor)))
+        given = {cap: options[cap] for cap in (*CAPS, "currency") if options[cap] is not None}
+        if given and verb != "set-caps":
+            raise UsageError("Caps and their currency go with set-caps.")
+        if verb == "show":
+            check_shown(options)
+            self._show(name)
+        elif name is None:
+            raise UsageError(f"Say which executor to {verb}.")
+        else:
+            self._change(verb, client_named(name), given, options)
+
+    def _show(self, name: str | None) -> None:
+        if name is not None:
+            emit_state(self, row_of(_state(client_named(name))))
+            return
+        states = read_executors(list(all_executors()), now=database_now())
+        match self.output_format:
+            case "table":
+                self.emit([brief_row_of(each) for each in states])
+            case "csv":
+                self.emit([as_cells(row_of(each)) for each in states])
+            case _:
+                self.emit([row_of(each) for each in states])
+
+    def _change(
+        self, verb: str, executor: ServiceClient, given: dict[str, Any], options: dict[str, Any]
+    ) -> None:
+        if verb == "set-caps" and not given:
+            raise UsageError("Say which cap: --max-count-day, …")
+        by = decided(options)
+        control = _state(executor).control
+        caps = _caps(control, given)
+        changes = caps != _caps(control, {}) if verb == "set-caps" else _changes(verb, control)
+        if not options["dry_run"]:
+            self.confirm(QUESTIONS[verb].format(executor.client_id), yes=options["yes"])
+            match verb:
+                case "stop":
+                    stop_executor(executor=executor, **by)
+                case "start":
+                    start_executor(executor=executor, **by)
+                case _:
+                    set_caps(executor=executor, caps=caps, **by)
+        done = outcome(DONE[verb], changes=changes, dry=options["dry_run"])
+        shown = vars(caps) if verb == "set-caps" else {}
+        emit_state(self, {**row_of(_state(executor)), **shown, "done": done})
 
 
-def _change(executor: ServiceClient, verb: str, reason: str, options: dict[str, Any]) -> None:
-    match verb:
-        case "stop":
-            stop_executor(executor=executor, reason=reason)
-        case "start":
-            start_executor(executor=executor, reason=reason)
-        case _:
-            caps = Caps(currency=options["currency"], **{name: options[name] for name in CAPS})
-            set_caps(executor=executor, caps=caps, reason=reason)
+def a_cap(text: str) -> int | str:
+    """Read a cap, or the word that takes one away."""
+    if text == NO_CAP:
+        return NO_CAP
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text} is neither a whole number nor {NO_CAP}")
+    return int(text)
 
 
-def _row(executor: ServiceClient, control: ExecutorControl) -> dict[str, Any]:
-    return {
-        "id": executor.client_id,
-        "stopped_at": control.stopped_at,
-        "stopped_by": control.stopped_by,
-        "reason": control.reason,
-        **{name: getattr(control, name) for name in CAPS},
-        "currency": control.currency,
+def _state(executor: ServiceClient) -> ExecutorState:
+    (state,) = read_executors([executor], now=database_now())
+    return state
+
+
+def _changes(verb: str, control: ExecutorControl) -> bool:
+    """Say whether the verb would change something: staff keep what the breaker stopped."""
+    if verb == "start":
+        return control.stopped_at is not None
+    return control.stopped_by != StoppedBy.STAFF
+
+
+def _caps(control: ExecutorControl, given: dict[str, Any]) -> Caps:
+    """Return its caps with those that are given. Raises UsageError for such as cap nothing."""
+    present = Caps(**{name: getattr(control, name) for name in (*CAPS, "currency")})
+    values: dict[str, Any] = {
+        name: None if value == NO_CAP else value for name, value in given.items()
     }
+    caps = replace(present, **values)
+    if caps.max_minor_minute is None and caps.max_minor_day is None and "currency" not in given:
+        caps = replace(caps, currency="")
+    try:
+        check_caps(caps)
+    except CapsNotValid as error:
+        option = (error.pointer or "").strip("/").replace("_", "-")
+        raise UsageError(f"--{option}: {error}") from error
+    return caps

@@ -7,7 +7,7 @@ from django.core.management import CommandParser
 
 from accounts.management.base import ProductCommand
 from batchtokens.management.new_file import new_file
-from batchtokens.services.export_ledger import export_ledger
+from batchtokens.services.ledger.export_ledger import export_ledger
 
 
 class Command(ProductCommand):

@@ -7,7 +7,7 @@ from django.core.management import CommandParser
 
 from accounts.management.base import ProductCommand, Refused, UsageError
 from batchtokens.management.sealer import EVERY, Sealer
-from batchtokens.services.seal import Sealed, Sealing, sealer_lock
+from batchtokens.services.ledger.seal import Sealed, Sealing, sealer_lock
 
 
 class Command(ProductCommand):

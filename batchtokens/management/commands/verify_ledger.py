@@ -1,14 +1,13 @@
 """Verify every operation's ledger, that its row is what the ledger adds up to, and the tree."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from django.core.management import CommandParser
 
 from accounts.management.base import Findings, ProductCommand, UsageError
-from batchtokens.services.verify_ledger import verify_ledger
-from batchtokens.services.verify_tree import verify_tree
+from batchtokens.management.text_files import lines_of, text_of
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.ledger.verify_tree import verify_tree
 from batchtokens_verifier.canonical import parse_json
 from batchtokens_verifier.exports import ExportReport, verify_export
 from batchtokens_verifier.jws import KeySet
@@ -39,7 +38,7 @@ class Command(ProductCommand):
         **options: Any,
     ) -> None:
         """Print what is wrong, and where it begins."""
-        anchors = [read(path).strip() for path in checkpoint]
+        anchors = [text_of(path).strip() for path in checkpoint]
         if file:
             self._finish(*verified_export(file, jwks, anchors))
             return
@@ -67,23 +66,7 @@ def row_of(name: str, seq: int, problem: str) -> dict[str, Any]:
 
 def verified_export(file: str, jwks: str, anchors: list[str]) -> tuple[list[dict[str, Any]], int]:
     """Verify an export; return its findings' rows and how many chains it has."""
-    keys = KeySet.from_jwks(parse_json(read(jwks))) if jwks else None
+    keys = KeySet.from_jwks(parse_json(text_of(jwks))) if jwks else None
     report: ExportReport = verify_export(lines_of(file), keys=keys, anchors=anchors)
     rows = [row_of(found.chain, found.seq, found.problem) for found in report.findings]
     return rows, report.chains
-
-
-def lines_of(file: str) -> Iterator[str]:
-    try:
-        with Path(file).open(encoding="utf-8") as opened:
-            yield from opened
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read.") from error
-
-
-def read(file: str) -> str:
-    """Return a file's text. Raises UsageError."""
-    try:
-        return Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read.") from error

@@ -1,7 +1,7 @@
 """`operations cancel`: final; what was redeemed stays redeemed."""
 
 from batchtokens.management.operations.change import ChangeVerb
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.mandates.revoke import cancel_operation, cancel_operations
 
 
 class CancelOperation(ChangeVerb):
@@ -11,3 +11,4 @@ class CancelOperation(ChangeVerb):
     help = "Cancel operations for ever; what was redeemed stays redeemed."
     done = "cancelled"
     service = cancel_operation
+    services = cancel_operations

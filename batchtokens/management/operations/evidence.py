@@ -12,10 +12,11 @@ from accounts.management.base import ProductCommand, UsageError
 from batchtokens.management.new_file import new_file
 from batchtokens.management.operations.named import operation_named
 from batchtokens.management.operations.verb import Verb
-from batchtokens.services.collect_evidence import collect_evidence
+from batchtokens.services.reports.collect_evidence import collect_evidence
 from batchtokens_verifier.evidence import WARNING
 
-PACK = "evidence.json"
+PACK, LETTER = "evidence.json", "README.txt"
+# Whoever reads it will act on it, so it is compared word by word; other words need a new version.
 README = f"""The evidence of one mandate.
 
 {PACK} holds what its person agreed to, the claims that were signed, every ledger entry with
@@ -64,5 +65,5 @@ def _zipped(text: bytes) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(PACK, text)
-        archive.writestr("README.txt", README)
+        archive.writestr(LETTER, README)
     return content.getvalue()

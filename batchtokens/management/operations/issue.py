@@ -19,13 +19,14 @@ from rich.progress import Progress
 from accounts.management.base import NothingMatched, PartialFailure, ProductCommand, UsageError
 from batchtokens.management.new_file import DigestedFile, new_file
 from batchtokens.management.operations.verb import Verb
-from batchtokens.services.bulk_lines import numbered_lines
-from batchtokens.services.issue_in_bulk import (
+from batchtokens.services.issuing.bulk_lines import numbered_lines
+from batchtokens.services.issuing.issue_in_bulk import (
     BulkOutcome,
     BulkStatus,
     Destination,
     issue_in_bulk,
 )
+from batchtokens.services.ledger.check_ledger_head import check_ledger
 
 NO_TOKEN = "token_not_kept"
 
@@ -51,6 +52,7 @@ class IssueOperations(Verb):
     def run(self, command: ProductCommand, options: dict[str, Any]) -> None:
         """Print what became of each line; exit 5 where not all are as they were asked for."""
         to = _destination(options)
+        check_ledger()
         with _opened(options["source"]) as file, ExitStack() as stack:
             digest, size = _digest(file)
             out = stack.enter_context(new_file(options["out"])) if to.hand_out else None

@@ -7,8 +7,8 @@ from django.db.models import OuterRef, Subquery
 
 from accounts.management.arguments import moment, name
 from accounts.management.base import ProductCommand
-from accounts.management.named import client_named, user_named
 from accounts.models import FIRST_PARTY
+from batchtokens.management.operations.selected import of_parties
 from batchtokens.management.operations.verb import Verb
 from batchtokens.models import OperationToken, QueuedRun, Status
 from batchtokens.models.clock import database_now
@@ -49,13 +49,7 @@ class ListOperations(Verb):
 
 
 def _narrowed(found: OperationTokenQuerySet, options: dict[str, Any]) -> OperationTokenQuerySet:
-    if options["user"] is not None:
-        found = found.for_user(user_named(options["user"]))
-    if options["client"] is not None:
-        built_in = options["client"] == FIRST_PARTY
-        found = found.filter(client=None if built_in else client_named(options["client"]))
-    if options["executor"] is not None:
-        found = found.filter(executor=client_named(options["executor"]))
+    found = of_parties(found, options)
     if options["type"] is not None:
         found = found.filter(type_name=options["type"])
     if options["since"] is not None:
@@ -75,7 +69,7 @@ def _row(token: Any, now: Any) -> dict[str, Any]:
         "summary": token.summary,
         "currency": token.currency,
         "taken": str(Amount(token.taken_minor, token.currency)) if token.currency else "0",
-        "runs": f"{token.taken_count} of {token.max_occurrences}",
+        "runs": f"{token.taken_count} of {token.most_runs}",
         "next_run_at": token.next_run_at,
         "issued_at": token.issued_at,
         "valid_to": token.valid_to,

@@ -8,8 +8,8 @@ from accounts.management.arguments import duration, moment, name
 from accounts.management.base import Findings, ProductCommand
 from accounts.management.named import client_named
 from batchtokens.management.operations.verb import Verb
-from batchtokens.services.find_missed import Found, Search, find_occurrences
-from batchtokens.services.occurrences import GRACE
+from batchtokens.services.mandates.occurrences import GRACE
+from batchtokens.services.reports.find_missed import Found, Search, find_occurrences
 
 
 class ListMissed(Verb):

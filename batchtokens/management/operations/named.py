@@ -1,8 +1,9 @@
-"""Find the operation that an operator names."""
+"""Find the operation, the type or the key that an operator names."""
 
 from accounts.management.base import NothingMatched
 from accounts.management.named import id_named
-from batchtokens.models import OperationToken
+from accounts.models import SigningKey
+from batchtokens.models import OperationToken, OperationType
 
 
 def operation_named(text: str) -> OperationToken:
@@ -16,3 +17,17 @@ def operation_named(text: str) -> OperationToken:
     if found is None:
         raise NothingMatched(f"There is no operation {text}.")
     return found
+
+
+def type_named(text: str) -> str:
+    """Return the name of this operation type. Raises NothingMatched."""
+    if not OperationType.objects.filter(name=text).exists():
+        raise NothingMatched(f"There is no operation type {text}.")
+    return text
+
+
+def key_named(text: str) -> str:
+    """Return the id of this signing key. Raises NothingMatched."""
+    if not SigningKey.objects.filter(kid=text).exists():
+        raise NothingMatched(f"There is no signing key {text}.")
+    return text

@@ -9,8 +9,8 @@ from accounts.management.base import NothingMatched, PartialFailure, ProductComm
 from batchtokens.management.operations.named import operation_named
 from batchtokens.management.operations.verb import Verb
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
-from batchtokens.services.disown import disown_operations, is_compromised
-from batchtokens.services.reissue import reissuable, reissue_operations
+from batchtokens.services.keys.disown import disown_operations, is_compromised
+from batchtokens.services.keys.reissue import reissuable, reissue_operations
 
 
 class ReissueOperations(Verb):

@@ -7,7 +7,8 @@ from django.core.management import CommandParser
 
 from batchtokens.management.operations.change import ChangeVerb
 from batchtokens.models import HoldKind, OperationToken
-from batchtokens.services.hold import liftable, resume_operation
+from batchtokens.services.mandates.hold import liftable, resume_operation
+from batchtokens.services.mandates.hold_many import resume_operations
 
 
 class ResumeOperation(ChangeVerb):
@@ -17,6 +18,7 @@ class ResumeOperation(ChangeVerb):
     help = "Lift holds of staff and of the trigger; the person's own hold stays."
     done = "resumed"
     service = resume_operation
+    services = resume_operations
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare also whose hold it is."""

@@ -9,7 +9,7 @@ from batchtokens.management.operations.verb import Verb
 from batchtokens.management.worker import Worker
 from batchtokens.models import QueuedRun, RunState
 from batchtokens.models.clock import database_now
-from batchtokens.services.dispatch import waiting_runs
+from batchtokens.services.queue.dispatch import waiting_runs
 
 POLL = 0.1  # seconds; with `once` nobody waits for it
 MOST_THREADS = 64

@@ -47,7 +47,7 @@ def shown_operation(token: OperationToken, now: datetime) -> dict[str, Any]:
         "used": {
             "taken": token.taken_count,
             "settled": token.settled_count,
-            "of": token.max_occurrences,
+            "of": token.most_runs,
             "taken_minor": token.taken_minor,
             "currency": token.currency,
         },

@@ -2,13 +2,14 @@
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from django.core.management import CommandParser
 
 from accounts.management.base import Findings, ProductCommand, UsageError
-from batchtokens.management.operations.evidence import PACK
+from batchtokens.management.operations.evidence import LETTER, PACK, README
 from batchtokens.management.operations.verb import Verb
 from batchtokens.management.operations.verify import jwks_of
 from batchtokens_verifier.canonical import parse_json
@@ -16,6 +17,9 @@ from batchtokens_verifier.errors import EvidenceNotValid, InvalidOperation
 from batchtokens_verifier.evidence import Evidence, verify_evidence
 
 MAX_BYTES = 64 * 1024 * 1024
+# What zipfile raises for a broken archive: also for one that seems encrypted, or of another method.
+_BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError, ValueError)
+_UNREADABLE = (InvalidOperation, *_BROKEN)
 
 
 class VerifyEvidence(Verb):
@@ -33,10 +37,9 @@ class VerifyEvidence(Verb):
 
     def run(self, command: ProductCommand, options: dict[str, Any]) -> None:
         """Print what it proves."""
-        pack = _read(options["file"])
         keys = jwks_of(options["keys"]) if options["keys"] else None
         try:
-            evidence = verify_evidence(pack, keys=keys)
+            evidence = verify_evidence(_read(options["file"]), keys=keys)
         except EvidenceNotValid as refusal:
             told = {"id": "", "verdict": "refused", "code": refusal.code}
             command.emit_one({**told, "where": refusal.pointer, "why": str(refusal)})
@@ -67,11 +70,21 @@ def _read(path: Path) -> Any:
         return parse_json(content, max_bytes=MAX_BYTES)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
-    except (InvalidOperation, zipfile.BadZipFile, KeyError) as error:
+    except _UNREADABLE as error:
         raise UsageError(f"{path} is no evidence pack: {error}") from None
 
 
 def _unzipped(content: bytes) -> bytes:
-    """Return the pack; what would unfold into too much is read no further."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(PACK) as file:
-        return file.read(MAX_BYTES + 1)
+    """Return the pack; what would unfold into too much is read no further.
+
+    Raises EvidenceNotValid where the letter that goes with it is another one.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with archive.open(PACK) as file:
+            pack = file.read(MAX_BYTES + 1)
+        if sorted(archive.namelist()) != sorted([PACK, LETTER]):
+            raise EvidenceNotValid("The files are not as expected.", pointer="")
+        with archive.open(LETTER) as file:
+            if file.read(len(README) + 1) != README.encode():
+                raise EvidenceNotValid("The letter is another one.", pointer=f"/{LETTER}")
+    return pack

@@ -1,0 +1,1 @@
+"""What a person is shown and confirms, bound by its digest."""

@@ -1,0 +1,1 @@
+"""Operation tokens are allowed, signed and handed out, alone or in bulk."""

@@ -1,0 +1,1 @@
+"""What a change of keys means for the tokens that they signed."""

@@ -1,0 +1,1 @@
+"""The ledger as a tree: sealed, proved, exported, verified, reconciled."""

@@ -1,0 +1,1 @@
+"""An operation token after its issue: found, held, lowered, cancelled, told about."""

@@ -1,0 +1,1 @@
+"""What may be asked for: operation types, their schemas and their sentences."""

@@ -1,0 +1,1 @@
+"""The built-in queue: due runs in, deliveries out."""

@@ -1,0 +1,1 @@
+"""Slots: reserved at most once, settled or released; what stops an executor."""

@@ -1,0 +1,1 @@
+"""Status lists: how a hold or a cancel reaches who verifies offline."""
