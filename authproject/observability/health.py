@@ -16,8 +16,8 @@ from django.views.decorators.http import require_safe
 from accounts.limits.stores import redis
 from accounts.tokens.errors import NoSigningKey
 from accounts.tokens.keyring import KeyRing, current_key_ring, fresher_key_ring
-from batchtokens.services.measure_sealing import seconds_unsealed
-from batchtokens.services.report_missed import missed_recently
+from batchtokens.services.ledger.measure_sealing import seconds_unsealed
+from batchtokens.services.reports.report_missed import missed_recently
 from batchtokens_verifier.jws import Purpose
 
 OK = "ok"
