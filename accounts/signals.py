@@ -9,5 +9,5 @@ from django.dispatch import Signal
 account_frozen = Signal()
 
 # Signing keys were made, retired or found out. Arguments: keys (SigningKey rows), what ("added",
-# "retired", "compromised"), context, now.
+# "retired", "compromised"), decision (who and why), context, now.
 signing_keys_changed = Signal()

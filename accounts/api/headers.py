@@ -4,6 +4,7 @@ import re
 
 from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 
 from accounts.errors import IdempotencyKeyMissing
@@ -41,3 +42,13 @@ def idempotency_key(request: Request | HttpRequest, *, required: bool = False) -
     if key is None or not _VISIBLE.fullmatch(key):
         raise IdempotencyKeyMissing("Send 1 to 255 visible ASCII characters.")
     return key
+
+
+def check_not_encoded(request: Request | HttpRequest) -> None:
+    """Refuse a compressed body: its bytes are not what they say, nor is its length.
+
+    Raises UnsupportedMediaType (RFC 9110, section 8.4).
+    """
+    coding = request.headers.get("Content-Encoding", "identity").lower()
+    if coding != "identity":
+        raise UnsupportedMediaType(coding, detail="Send the body without a Content-Encoding.")

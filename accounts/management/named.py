@@ -1,5 +1,6 @@
-"""Find what an operator names on the command line."""
+"""Find what an operator names on the command line, and name the operator."""
 
+import getpass
 import uuid
 
 from accounts.errors import UnknownId
@@ -31,6 +32,11 @@ def client_named(text: str) -> ServiceClient:
     if client is None:
         raise NothingMatched(f"There is no service client {text}.")
     return client
+
+
+def operator(name: str | None = None) -> str:
+    """Return what the records call an operator, by default the account that runs the command."""
+    return f"operator:{name or getpass.getuser()}"
 
 
 def id_named(text: str, prefix: str) -> uuid.UUID:

@@ -4,6 +4,7 @@ from accounts.models.api_key import ApiKey
 from accounts.models.assurance import Acr, Amr, acr_of
 from accounts.models.authenticator import MOST_FAILURES, Authenticator, AuthenticatorKind
 from accounts.models.client_assertion import ClientAssertion
+from accounts.models.decision import Decision
 from accounts.models.federation import FederatedIdentity, FederationRequest
 from accounts.models.identified import IdentifiedModel
 from accounts.models.one_time_link import LinkPurpose, OneTimeLink
@@ -27,6 +28,7 @@ __all__ = [
     "Authenticator",
     "AuthenticatorKind",
     "ClientAssertion",
+    "Decision",
     "EmailKind",
     "EndReason",
     "FederatedIdentity",

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import SigningKey
+from accounts.models import Decision, SigningKey
 from accounts.services.record_event import NOWHERE, record_event
 from accounts.signals import signing_keys_changed
 from accounts.tokens.errors import TooManyKeys
@@ -26,16 +26,17 @@ def rotate_signing_keys(
     *,
     overlap: timedelta,
     purposes: Collection[Purpose] = tuple(Purpose),
+    actor: str = "",
     now: datetime | None = None,
 ) -> list[SigningKey]:
     """Publish a successor for each purpose; it begins to sign once `overlap` has passed.
 
     The overlap gives every verifier's cache the time to see the new key before its first token.
-    Raises TooManyKeys.
+    actor: who decides, as `Decision` has it. Raises TooManyKeys.
     """
     now = now or timezone.now()
     check_room(len(purposes), now=now)
-    return _make_keys(purposes, now + overlap, now)
+    return _make_keys(purposes, now + overlap, now, actor=actor)
 
 
 def check_room(more: int, *, now: datetime) -> None:
@@ -46,26 +47,31 @@ def check_room(more: int, *, now: datetime) -> None:
 
 
 def _make_keys(
-    purposes: Collection[Purpose], activates_at: datetime, now: datetime
+    purposes: Collection[Purpose], activates_at: datetime, now: datetime, *, actor: str = ""
 ) -> list[SigningKey]:
     if not purposes:
         return []
     with transaction.atomic(durable=True):
-        keys = add_keys(purposes, activates_at=activates_at, now=now)
+        keys = add_keys(purposes, activates_at=activates_at, now=now, actor=actor)
     forget_key_ring()
     return keys
 
 
 def add_keys(
-    purposes: Iterable[Purpose], *, activates_at: datetime, now: datetime
+    purposes: Iterable[Purpose], *, activates_at: datetime, now: datetime, actor: str = ""
 ) -> list[SigningKey]:
     """Store a new key for each purpose; call it in a transaction."""
     keys = SigningKey.objects.bulk_create(
         [key_store.generate(purpose=purpose, activates_at=activates_at) for purpose in purposes]
     )
-    signing_keys_changed.send(SigningKey, keys=keys, what="added", context=NOWHERE, now=now)
+    decision = Decision("staff" if actor else "system", actor)
+    signing_keys_changed.send(
+        SigningKey, keys=keys, what="added", decision=decision, context=NOWHERE, now=now
+    )
+    made = [{"kid": key.kid, "purpose": key.purpose} for key in keys]
     record_event(
         code="signing_keys_created",
-        data={"keys": [{"kid": key.kid, "purpose": key.purpose} for key in keys]},
+        correlation=decision.correlation,
+        data={"keys": made, **decision.kept()},
     )
     return keys

@@ -4,6 +4,7 @@ The key store signs, batchtokens_verifier verifies; PyJWT, which SimpleJWT would
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -32,23 +33,38 @@ class SignedToken:
     alg: str
 
 
-def sign(claims: dict[str, Any], *, purpose: Purpose) -> SignedToken:
-    """Sign claims as a token of one class; the caller's dict stays as it is.
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """One key, chosen once: many tokens of one moment are signed without asking for it again."""
+
+    key: RingKey
+    typ: str
+
+    def sign(self, claims: Mapping[str, Any]) -> SignedToken:
+        """Sign claims as a token of the key's class."""
+        return self.sign_payload(b64url(_write(claims).encode()))
+
+    def sign_payload(self, payload: str) -> SignedToken:
+        """Sign a payload segment as it is (RFC 7515 section 7.1)."""
+        message = f"{_protected(self.key.alg, self.key.kid, self.typ)}.{payload}"
+        signature = b64url(self.key.sign(message.encode("ascii")))
+        return SignedToken(f"{message}.{signature}", self.key.kid, self.key.alg)
+
+
+def signer(purpose: Purpose) -> Signer:
+    """Return who signs tokens of a class now.
 
     Raises NoSigningKey.
     """
-    return sign_payload(b64url(_write(claims).encode()), purpose=purpose)
+    return Signer(_signing_key(purpose), TOKEN_CLASSES[purpose])
 
 
-def sign_payload(payload: str, *, purpose: Purpose) -> SignedToken:
-    """Sign a payload segment as it is (RFC 7515 section 7.1).
+def sign(claims: Mapping[str, Any], *, purpose: Purpose) -> SignedToken:
+    """Sign claims as a token of one class.
 
     Raises NoSigningKey.
     """
-    key = _signing_key(purpose)
-    message = f"{_protected(key.alg, key.kid, TOKEN_CLASSES[purpose])}.{payload}"
-    signature = b64url(key.sign(message.encode("ascii")))
-    return SignedToken(f"{message}.{signature}", key.kid, key.alg)
+    return signer(purpose).sign(claims)
 
 
 @lru_cache(maxsize=32)

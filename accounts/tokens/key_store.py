@@ -86,6 +86,8 @@ class LocalKeyStore:
 
     def generate(self, *, purpose: Purpose, activates_at: datetime) -> SigningKey:
         pair = ECKey.generate_key(CURVE)
+        while pair.thumbprint().startswith("-"):  # at the shell it would read as an option
+            pair = ECKey.generate_key(CURVE)
         row = SigningKey(
             kid=pair.thumbprint(),
             purpose=purpose.value,

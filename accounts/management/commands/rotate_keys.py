@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management import CommandParser
 
 from accounts.management.base import ProductCommand, UsageError
+from accounts.management.named import operator
 from accounts.services.rotate_signing_keys import rotate_signing_keys
 from accounts.tokens.keyring import shortest_overlap
 from batchtokens_verifier.jws import Purpose
@@ -48,6 +49,7 @@ class Command(ProductCommand):
         keys = rotate_signing_keys(
             overlap=timedelta(0) if options["now"] else _overlap(options["overlap"]),
             purposes=[Purpose(p) for p in dict.fromkeys(purpose or Purpose)],
+            actor=operator(),
         )
         self.emit(
             [
