@@ -2,24 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
+from batchtokens_verifier.calls import Call, Calls
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import AuthorityUnavailable, ProblemError
 from batchtokens_verifier.redemptions import (
     Redemption,
     RedemptionRequest,
-    Redemptions,
     RedemptionState,
-    accepted,
-    read_batch,
-    read_redemption,
-    read_state,
 )
-from batchtokens_verifier.retries import NO_RETRIES, Retries, is_worth_retrying
-from batchtokens_verifier.transport import Answer, Request, exchange_async
+from batchtokens_verifier.retries import NO_RETRIES, Retries, pause_after
+from batchtokens_verifier.transport import exchange_async
+
+T = TypeVar("T")
 
 
 class AsyncExecutorClient:
@@ -37,7 +35,7 @@ class AsyncExecutorClient:
         http: httpx.AsyncClient | None = None,
         retries: Retries = NO_RETRIES,
     ) -> None:
-        self._ask = Redemptions.at(issuer)
+        self._calls = Calls.to(issuer)
         self._auth = httpx.BasicAuth(client_id, client_secret)
         self._owns_http = http is None
         self._http = http or httpx.AsyncClient(trust_env=False)
@@ -65,37 +63,33 @@ class AsyncExecutorClient:
     ) -> Redemption:
         """Take a slot, as `ExecutorClient.redeem` does."""
         asked = RedemptionRequest(operation_token, operation, idempotency_key, amount, occurrence)
-        return read_redemption(await self._send(self._ask.redeem(asked)), asked)
+        return await self._send(self._calls.redeem(asked))
 
     async def redeem_batch(
         self, asked: Sequence[RedemptionRequest]
     ) -> list[Redemption | ProblemError]:
         """Take many slots in one call, as `ExecutorClient.redeem_batch` does."""
-        return read_batch(await self._send(self._ask.redeem_batch(asked)), asked)
+        return await self._send(self._calls.redeem_batch(asked))
 
     async def settle(
         self, redemption_id: str, *, attempt: int, reference: str | None = None
     ) -> None:
         """Record that the work is done, as `ExecutorClient.settle` does."""
-        await self._send(self._ask.settle(redemption_id, attempt, reference))
+        await self._send(self._calls.settle(redemption_id, attempt, reference))
 
     async def release(self, redemption_id: str, *, attempt: int, reason: str) -> None:
         """Give the slot back, as `ExecutorClient.release` does."""
-        await self._send(self._ask.release(redemption_id, attempt, reason))
+        await self._send(self._calls.release(redemption_id, attempt, reason))
 
     async def find(self, redemption_id: str) -> RedemptionState:
         """Ask what became of a redemption, as `ExecutorClient.find` does."""
-        return read_state(await self._send(self._ask.find(redemption_id)))
+        return await self._send(self._calls.find(redemption_id))
 
-    async def _send(self, request: Request) -> Answer:
-        for pause in self._retries.pauses():
+    async def _send(self, call: Call[T]) -> T:
+        pauses = self._retries.pauses()
+        while True:
             try:
-                return await self._once(request)
+                return call.result(await exchange_async(self._http, call.request, auth=self._auth))
             except AuthorityUnavailable as error:
-                if not is_worth_retrying(error):
-                    raise
+                pause = pause_after(error, pauses)
             await asyncio.sleep(pause)
-        return await self._once(request)
-
-    async def _once(self, request: Request) -> Answer:
-        return accepted(await exchange_async(self._http, request, auth=self._auth))

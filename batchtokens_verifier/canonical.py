@@ -194,18 +194,23 @@ _write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _write_in_order = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
+_SCALARS = frozenset({str, bool, int, type(None)})
+
+
 def _is_plain(value: object) -> bool:
     """Say whether the encoder itself writes this in canonical form, which is what takes no time."""
-    if value is None or type(value) is str or type(value) is bool:
-        return True
-    if type(value) is int:
-        return abs(value) <= MAX_SAFE_INTEGER
-    if isinstance(value, dict):
-        for name, member in value.items():
-            if type(name) is not str or not name.isascii() or not _is_plain(member):
+    left: list[Any] = [value]
+    for each in left:
+        kind = type(each)
+        if kind is dict:
+            left.extend(each.values())
+            if not all(type(name) is str and name.isascii() for name in each):
                 return False
-        return True
-    return isinstance(value, list) and all(map(_is_plain, value))
+        elif kind is list:
+            left.extend(each)
+        elif kind not in _SCALARS or (kind is int and abs(each) > MAX_SAFE_INTEGER):
+            return False
+    return True
 
 
 def _sorted(value: object) -> object:

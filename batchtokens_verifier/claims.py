@@ -27,9 +27,7 @@ from batchtokens_verifier.errors import (
 CLOCK_SKEW_SECONDS = 10
 FIRST_PARTY = "first-party"
 
-_DETAIL_MEMBERS = frozenset(
-    {"type", "actions", "locations", "identifier", "operation", "redemption"}
-)
+_DETAIL_MEMBERS = {"type", "actions", "locations", "identifier", "operation", "redemption"}
 _OPERATION_JTI = re.compile(r"opt_[A-Za-z0-9_-]{22,64}")
 _OPERATION_ID = re.compile(r"op_[A-Za-z0-9_-]{1,64}")
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
@@ -211,23 +209,24 @@ def _check_agreement(parsed: OperationTokenClaims, detail: Mapping[str, Any]) ->
         "exp": parsed.exp == constraints.valid_to.timestamp(),
         "nbf": parsed.nbf == max(parsed.iat, constraints.valid_from.timestamp()),
         "parameter_digest": parsed.parameter_digest == parameter_digest(parsed.operation),
-        "mandate_digest": parsed.consent.mandate_digest in (None, _mandate_digest(parsed, detail)),
+        "mandate_digest": _is_as_confirmed(parsed, detail),
     }
     for claim, agrees in agreements.items():
         if not agrees:
             raise TokenNotValid(claim)
 
 
-def _mandate_digest(parsed: OperationTokenClaims, detail: Mapping[str, Any]) -> str:
+def _is_as_confirmed(parsed: OperationTokenClaims, detail: Mapping[str, Any]) -> bool:
     parties = {"sub": parsed.sub, "client_id": parsed.client_id, "aud": parsed.aud}
-    return canonical.mandate_digest(**parties, detail=detail)
+    digest = parsed.consent.mandate_digest
+    return digest is None or digest == canonical.mandate_digest(**parties, detail=detail)
 
 
 def _only_detail(claims: Mapping[str, Any]) -> Mapping[str, Any]:
     details = claims.get("authorization_details")
     if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
         raise TokenNotValid("authorization_details")
-    if not (_DETAIL_MEMBERS | CONSTRAINT_MEMBERS).issuperset(details[0]):
+    if not (CONSTRAINT_MEMBERS | _DETAIL_MEMBERS).issuperset(details[0]):
         raise TokenNotValid("authorization_details members")
     return details[0]
 

@@ -6,10 +6,11 @@ Retrying with the same Idempotency-Key is safe and gets the same answer; what pe
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
+from batchtokens_verifier.calls import Call, Calls
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.deliveries import Delivery, verify_delivery
 from batchtokens_verifier.errors import AuthorityUnavailable, ProblemError
@@ -17,15 +18,10 @@ from batchtokens_verifier.jwks import JwksCache
 from batchtokens_verifier.redemptions import (
     Redemption,
     RedemptionRequest,
-    Redemptions,
     RedemptionState,
-    accepted,
-    read_batch,
-    read_redemption,
-    read_state,
 )
-from batchtokens_verifier.retries import NO_RETRIES, Retries, is_worth_retrying
-from batchtokens_verifier.transport import Answer, Request, exchange
+from batchtokens_verifier.retries import NO_RETRIES, Retries, pause_after
+from batchtokens_verifier.transport import exchange
 
 __all__ = [
     "Delivery",
@@ -37,6 +33,8 @@ __all__ = [
     "Retries",
     "verify_delivery",
 ]
+
+T = TypeVar("T")
 
 
 class ExecutorClient:
@@ -55,7 +53,7 @@ class ExecutorClient:
         http: httpx.Client | None = None,
         retries: Retries = NO_RETRIES,
     ) -> None:
-        self._ask = Redemptions.at(issuer)
+        self._calls = Calls.to(issuer)
         self._auth = httpx.BasicAuth(client_id, client_secret)
         self._owns_http = http is None
         self._http = http or httpx.Client(trust_env=False)
@@ -87,7 +85,7 @@ class ExecutorClient:
         AuthorityError for an unknown one, AuthorityUnavailable when the same call must be retried.
         """
         asked = RedemptionRequest(operation_token, operation, idempotency_key, amount, occurrence)
-        return read_redemption(self._send(self._ask.redeem(asked)), asked)
+        return self._send(self._calls.redeem(asked))
 
     def redeem_batch(self, asked: Sequence[RedemptionRequest]) -> list[Redemption | ProblemError]:
         """Take many slots in one call; returns each one's redemption or refusal, in order.
@@ -95,35 +93,31 @@ class ExecutorClient:
         Raises AuthorityUnavailable where all of it must be retried, ValueError for an empty or too
         large batch, or one that names an Idempotency-Key twice.
         """
-        return read_batch(self._send(self._ask.redeem_batch(asked)), asked)
+        return self._send(self._calls.redeem_batch(asked))
 
     def settle(self, redemption_id: str, *, attempt: int, reference: str | None = None) -> None:
         """Record that the work is done; also after the lease, and again after a lost answer.
 
         reference: the executor's own name for the effect. Raises as `redeem` does.
         """
-        self._send(self._ask.settle(redemption_id, attempt, reference))
+        self._send(self._calls.settle(redemption_id, attempt, reference))
 
     def release(self, redemption_id: str, *, attempt: int, reason: str) -> None:
         """Give the slot back: only when it is certain that nothing was done.
 
         Raises as `redeem` does.
         """
-        self._send(self._ask.release(redemption_id, attempt, reason))
+        self._send(self._calls.release(redemption_id, attempt, reason))
 
     def find(self, redemption_id: str) -> RedemptionState:
         """Ask what became of a redemption, when an answer was lost. Raises as `redeem` does."""
-        return read_state(self._send(self._ask.find(redemption_id)))
+        return self._send(self._calls.find(redemption_id))
 
-    def _send(self, request: Request) -> Answer:
-        for pause in self._retries.pauses():
+    def _send(self, call: Call[T]) -> T:
+        pauses = self._retries.pauses()
+        while True:
             try:
-                return self._once(request)
+                return call.result(exchange(self._http, call.request, auth=self._auth))
             except AuthorityUnavailable as error:
-                if not is_worth_retrying(error):
-                    raise
+                pause = pause_after(error, pauses)
             time.sleep(pause)
-        return self._once(request)
-
-    def _once(self, request: Request) -> Answer:
-        return accepted(exchange(self._http, request, auth=self._auth))

@@ -1,6 +1,7 @@
 """Takes in a delivery of the authority's worker (Standard Webhooks 1.0).
 
-The copy of the operation in it is not believed: `policy.verify_operation_token` compares it.
+Its copy of the operation is not believed, nor is its id: `guards.Deliveries` compares both with the
+token.
 """
 
 from collections.abc import Mapping
@@ -30,12 +31,21 @@ class Delivery:
         """Return the Idempotency-Key for this attempt's redemption."""
         return f"{self.webhook_id}.{self.attempt}"
 
+    def check_operation(self, operation_id: str) -> None:
+        """Refuse a delivery whose id names another operation than its token, or another run.
+
+        The redemption's key is made of that id, and would be spent on the wrong operation.
+        operation_id: of the verified claims. Raises DeliveryNotValid.
+        """
+        if self.webhook_id != f"{operation_id}.{self.occurrence}":
+            raise DeliveryNotValid("The delivery's id is of another operation.")
+
 
 def verify_delivery(headers: Mapping[str, str], body: bytes, *, secret: str) -> Delivery:
     """Return the delivery that `body` is, signed with `secret` within the last five minutes.
 
     body: the exact bytes received. secret: `whsec_` + base64, as shown when the client was made.
-    Raises DeliveryNotValid.
+    Nothing of the token is checked yet: `guards.Deliveries` does all. Raises DeliveryNotValid.
     """
     if len(body) > MAX_DELIVERY_BYTES:
         raise DeliveryNotValid("The delivery is too long.")

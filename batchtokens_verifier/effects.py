@@ -22,21 +22,27 @@ class Cursor(Protocol):
     """What is used of a DB-API cursor (PEP 249)."""
 
     @property
-    def rowcount(self) -> int: ...
+    def rowcount(self) -> int:
+        """Return how many rows the last statement changed."""
 
-    def execute(self, sql: Any, parameters: Any = ..., /) -> Any: ...
+    def execute(self, sql: Any, parameters: Any = ..., /) -> Any:
+        """Run one statement."""
 
-    def fetchone(self) -> Any: ...
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
 
 
 class Connection(Protocol):
     """What is used of a DB-API connection (PEP 249)."""
 
-    def cursor(self) -> Any: ...
+    def cursor(self) -> Any:
+        """Return a `Cursor`."""
 
-    def commit(self) -> None: ...
+    def commit(self) -> None:
+        """Keep what the transaction did."""
 
-    def rollback(self) -> None: ...
+    def rollback(self) -> None:
+        """Undo what the transaction did."""
 
 
 Effect: TypeAlias = Callable[[Any], str]

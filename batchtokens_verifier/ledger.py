@@ -186,10 +186,16 @@ class TreeCheck:
     """Compares the roots of a growing tree with signed heads, the smallest first."""
 
     def __init__(self, heads: Iterable[TreeHead], losses: Iterable[Loss] = ()) -> None:
-        """heads: all that are known; those that a loss gave up are left out."""
-        given_up = list(losses)
+        """heads: all that are known; those that a loss gave up are left out.
+
+        A loss counts once a head of a later epoch is signed: who can write entries, but not sign
+        heads, must not have any forgotten.
+        """
+        known = set(heads)
+        newest = max((head.epoch for head in known), default=0)
+        given_up = [loss for loss in losses if loss.epoch < newest]
         self._heads = sorted(
-            {head for head in heads if not any(_gives_up(loss, head) for loss in given_up)},
+            {head for head in known if not any(_gives_up(loss, head) for loss in given_up)},
             key=lambda head: (head.size, head.epoch, head.root),
             reverse=True,
         )
@@ -198,6 +204,7 @@ class TreeCheck:
 
     @property
     def edge(self) -> RightEdge:
+        """Return the tree's right edge, as it is now."""
         return self._edge
 
     def push(self, leaf: bytes) -> tuple[list[tuple[tuple[int, int], bytes]], list[LedgerFinding]]:

@@ -1,14 +1,12 @@
-"""What an executor asks of the authority, and how it reads the answers; no I/O.
+"""Redemptions as an executor asks for them, and as it reads the authority's answers; no I/O.
 
 Wire format, append-only: an unknown member of an answer is ignored.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
@@ -33,13 +31,9 @@ from batchtokens_verifier.errors import (
     SlotAlreadyRedeemed,
     UnresolvedConstraint,
 )
-from batchtokens_verifier.transport import Answer, Request, check_url
+from batchtokens_verifier.transport import Answer
 
 MAX_DETAIL = 300
-MAX_BATCH_LINES = 5000
-MAX_BATCH_ANSWER_BYTES = 32 * 2**20
-BATCH_SECONDS = 120.0  # thousands of redemptions are decided before the first byte comes
-NDJSON = "application/x-ndjson"
 
 _REFUSALS: dict[str, type[ProblemError]] = {
     refusal.code: refusal
@@ -117,64 +111,6 @@ class RedemptionRequest:
         if self.occurrence is not None:
             body["occurrence"] = self.occurrence
         return body
-
-
-@dataclass(frozen=True, slots=True)
-class Redemptions:
-    """Builds the requests to one authority."""
-
-    uri: str
-
-    @classmethod
-    def at(cls, issuer: str) -> "Redemptions":
-        """Return those of `issuer`. Raises ValueError where a secret would travel in the clear."""
-        return cls(f"{check_url(issuer)}/api/v1/redemptions")
-
-    def redeem(self, asked: RedemptionRequest) -> Request:
-        return _post(self.uri, asked.members(), {"Idempotency-Key": asked.idempotency_key})
-
-    def redeem_batch(self, asked: Sequence[RedemptionRequest]) -> Request:
-        """Ask for many, one line each; each line gets its own verdict. Raises ValueError."""
-        if not 0 < len(asked) <= MAX_BATCH_LINES:
-            raise ValueError(f"a batch has 1 to {MAX_BATCH_LINES} redemptions")
-        keys = {one.idempotency_key for one in asked}
-        if len(keys) != len(asked):
-            raise ValueError("each redemption of a batch has an Idempotency-Key of its own")
-        lines = [{"idempotency_key": one.idempotency_key} | one.members() for one in asked]
-        return Request(
-            "POST",
-            f"{self.uri}/batch",
-            headers={"Content-Type": NDJSON, "Accept": NDJSON},
-            body=b"".join(_json(line) + b"\n" for line in lines),
-            max_bytes=MAX_BATCH_ANSWER_BYTES,
-            timeout=BATCH_SECONDS,
-            deadline=BATCH_SECONDS,
-        )
-
-    def settle(self, redemption_id: str, attempt: int, reference: str | None) -> Request:
-        body: dict[str, Any] = {"attempt": attempt}
-        if reference is not None:
-            body["reference"] = reference
-        return _post(f"{self._one(redemption_id)}/settle", body, {})
-
-    def release(self, redemption_id: str, attempt: int, reason: str) -> Request:
-        body = {"attempt": attempt, "reason": reason}
-        return _post(f"{self._one(redemption_id)}/release", body, {})
-
-    def find(self, redemption_id: str) -> Request:
-        return Request("GET", self._one(redemption_id))
-
-    def _one(self, redemption_id: str) -> str:
-        return f"{self.uri}/{quote(redemption_id, safe='')}"
-
-
-def _post(url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Request:
-    sent = {"Content-Type": "application/json"} | dict(headers)
-    return Request("POST", url, headers=sent, body=_json(body))
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 def accepted(answer: Answer) -> Answer:

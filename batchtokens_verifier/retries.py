@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from batchtokens_verifier.errors import LedgerBehind, ProblemError
+from batchtokens_verifier.errors import AuthorityUnavailable, LedgerBehind
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,12 @@ class Retries:
 NO_RETRIES = Retries(attempts=1)
 
 
-def is_worth_retrying(error: ProblemError) -> bool:
-    """Tell whether the same call may soon be answered: not while operators must act first."""
-    return not isinstance(error, LedgerBehind)
+def pause_after(error: AuthorityUnavailable, pauses: Iterator[float]) -> float:
+    """Return how many seconds to wait before the same call is made again.
+
+    Raises `error` where no attempt is left, or operators must act first.
+    """
+    pause = next(pauses, None)
+    if pause is None or isinstance(error, LedgerBehind):
+        raise error
+    return pause

@@ -6,7 +6,7 @@ from its day; "calendar" periods start at local midnight: Mondays, firsts of mon
 
 from calendar import monthrange
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -141,6 +141,7 @@ class _Clock:
     anchor: datetime
     exact: datetime | None
     valid_from: datetime
+    _starts: dict[int, datetime] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def first(self) -> int:
@@ -148,6 +149,12 @@ class _Clock:
         return self.number(self.valid_from)
 
     def start(self, number: int) -> datetime:
+        start = self._starts.get(number)
+        if start is None:
+            start = self._starts[number] = self._start(number)
+        return start
+
+    def _start(self, number: int) -> datetime:
         if number == 0 and self.exact:
             return self.exact
         if self.months:

@@ -1,6 +1,7 @@
 """Guards for any ASGI 3 application: what was checked is put into `scope`.
 
 Whatever is not HTTP has no such token: websockets are closed, the lifespan goes through.
+A ProblemError that the application raises before it answers is answered as a guard's own is.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -39,10 +40,9 @@ class AccessTokenMiddleware:
                 await answer(error, send)
                 return
             scope = {**scope, ACCESS_KEY: checked}
-        elif scope["type"] != "lifespan":
-            await close(send)
-            return
-        await self._application(scope, receive, send)
+            await _answer_errors(self._application, scope, receive, send)
+        else:
+            await _pass_lifespan(self._application, scope, receive, send)
 
 
 class DeliveryMiddleware:
@@ -61,10 +61,36 @@ class DeliveryMiddleware:
                 await answer(error, send)
                 return
             scope, receive = {**scope, DELIVERY_KEY: checked}, replay(body, receive)
-        elif scope["type"] != "lifespan":
-            await close(send)
-            return
-        await self._application(scope, receive, send)
+            await _answer_errors(self._application, scope, receive, send)
+        else:
+            await _pass_lifespan(self._application, scope, receive, send)
+
+
+async def _answer_errors(
+    application: Application, scope: Scope, receive: Receive, send: Send
+) -> None:
+    begun = False
+
+    async def noting(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
+    try:
+        await application(scope, receive, noting)
+    except ProblemError as error:
+        if begun:
+            raise
+        await answer(error, send)
+
+
+async def _pass_lifespan(
+    application: Application, scope: Scope, receive: Receive, send: Send
+) -> None:
+    if scope["type"] == "lifespan":
+        await application(scope, receive, send)
+    else:
+        await close(send)
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

@@ -1,14 +1,18 @@
 """Guards for Django, which is not imported: the project hands its `HttpResponse` over.
 
 ```python
+# guards.py; in settings.py: MIDDLEWARE = [..., "guards.api_guard"]
 from django.http import HttpResponse
 from batchtokens_verifier.middleware.django import access_token_middleware
 
-AccessTokenMiddleware = access_token_middleware(guard, respond=HttpResponse)
+api_guard = access_token_middleware(guard, respond=HttpResponse, path="/api/")
 ```
+
+A ProblemError that a view below `path` raises is answered as a guard's own is.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from batchtokens_verifier.errors import ProblemError
@@ -50,18 +54,32 @@ def delivery_middleware(guard: Deliveries, *, respond: Callable[..., Any], path:
 
 
 def _guarding(check: Callable[[Any], None], respond: Callable[..., Any], path: str) -> Middleware:
-    def middleware(get_response: GetResponse) -> Callable[[Any], Any]:
-        def guarded(request: Any) -> Any:
-            if request.path_info.startswith(path):
-                try:
-                    check(request)
-                except ProblemError as error:
-                    return response(error, respond)
-            return get_response(request)
+    return lambda get_response: _Guarded(get_response, check, respond, path)
 
-        return guarded
 
-    return middleware
+@dataclass(frozen=True)
+class _Guarded:
+    get_response: GetResponse
+    check: Callable[[Any], None]
+    respond: Callable[..., Any]
+    path: str
+
+    def __call__(self, request: Any) -> Any:
+        if self._is_guarded(request):
+            try:
+                self.check(request)
+            except ProblemError as error:
+                return response(error, self.respond)
+        return self.get_response(request)
+
+    def process_exception(self, request: Any, error: Exception) -> Any:
+        """Django asks this about what a view raises; None: it is somebody else's."""
+        if self._is_guarded(request) and isinstance(error, ProblemError):
+            return response(error, self.respond)
+        return None
+
+    def _is_guarded(self, request: Any) -> bool:
+        return bool(request.path_info.startswith(self.path))
 
 
 def response(error: ProblemError, respond: Callable[..., Any]) -> Any:

@@ -30,6 +30,7 @@ class Principal:
 
 
 def principal_of(claims: AccessTokenClaims) -> Any:
+    """Return the token's subject as `request.user`."""
     return Principal(claims.sub, frozenset(claims.scope.split(" ")))
 
 
@@ -65,7 +66,8 @@ def access_token_authentication(
 def problem_exception_handler(handler: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """Return an exception handler that answers refused tokens as RFC 9457 problem documents.
 
-    handler: the project's, which answers all else: `rest_framework.views.exception_handler`.
+    handler: the project's, which answers all else: `rest_framework.views.exception_handler`. Keep
+    it out of the file of the authentication class, which that module imports.
     """
 
     def handle(error: Any, context: Any) -> Any:

@@ -36,7 +36,7 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class CheckedDelivery:
-    """A delivery whose signature holds, and the verdict on its token.
+    """A delivery whose signature holds, and the verdict on its token, which it is about.
 
     Act on `verdict.claims.operation` only, and only after redeeming.
     """
@@ -60,6 +60,7 @@ class Refusal:
 
 
 def now_utc() -> datetime:
+    """Return the present time, aware."""
     return datetime.now(UTC)
 
 
@@ -189,6 +190,7 @@ class Deliveries:
         delivery = verify_delivery(headers, body, secret=self.secret)
         token, operation = delivery.operation_token, delivery.operation
         verdict = self.verifier.verify(token, now=self.clock(), operation=operation)
+        delivery.check_operation(verdict.claims.operation_id)
         return CheckedDelivery(delivery, verdict)
 
 
@@ -205,6 +207,7 @@ class AsyncDeliveries:
         delivery = verify_delivery(headers, body, secret=self.secret)
         token, operation = delivery.operation_token, delivery.operation
         verdict = await self.verifier.verify(token, now=self.clock(), operation=operation)
+        delivery.check_operation(verdict.claims.operation_id)
         return CheckedDelivery(delivery, verdict)
 
 

@@ -1,6 +1,10 @@
-"""Guards for any WSGI application (PEP 3333): what was checked is put into `environ`."""
+"""Guards for any WSGI application (PEP 3333): what was checked is put into `environ`.
+
+A ProblemError that the application's call raises is answered as a guard's own is.
+"""
 
 import io
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -31,7 +35,7 @@ class AccessTokenMiddleware:
             environ[ACCESS_KEY] = self._guard.check(environ.get("HTTP_AUTHORIZATION"))
         except ProblemError as error:
             return answer(error, start_response)
-        return self._application(environ, start_response)
+        return _answered(self._application, environ, start_response)
 
 
 class DeliveryMiddleware:
@@ -48,7 +52,19 @@ class DeliveryMiddleware:
         except ProblemError as error:
             return answer(error, start_response)
         environ["wsgi.input"] = io.BytesIO(body)
-        return self._application(environ, start_response)
+        return _answered(self._application, environ, start_response)
+
+
+def _answered(
+    application: Application, environ: Environ, start_response: StartResponse
+) -> Iterable[bytes]:
+    try:
+        return application(environ, start_response)
+    except ProblemError as error:
+        refusal = refuse(error)
+        # With the exception: what the application had begun is replaced.
+        start_response(refusal.status_line, list(refusal.headers.items()), sys.exc_info())
+        return [refusal.body]
 
 
 def headers_of(environ: Environ) -> dict[str, str]:

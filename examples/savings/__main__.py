@@ -16,6 +16,7 @@ import httpx
 from batchtokens_verifier.client import ExecutorClient
 from batchtokens_verifier.errors import ProblemError
 from batchtokens_verifier.jwks import JwksCache
+from batchtokens_verifier.middleware.guards import Deliveries
 from batchtokens_verifier.policy import ExecutorPolicy
 from batchtokens_verifier.status_cache import StatusListCache
 from batchtokens_verifier.transport import check_url
@@ -104,9 +105,8 @@ def build_executor(config: Config, http: httpx.Client, bank: Bank) -> Executor:
     status_lists = StatusListCache(config.issuer, keys=keys, http=http, reached_at=place)
     return Executor(
         authority=ExecutorClient(place, client_id, client_secret, http=http),
-        verifier=Verifier(policy, keys, status_lists),
+        deliveries=Deliveries(config.delivery_secret, Verifier(policy, keys, status_lists)),
         bank=bank,
-        delivery_secret=config.delivery_secret,
     )
 
 

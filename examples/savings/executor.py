@@ -7,14 +7,13 @@ the next delivery, or the next start, goes on from what the bank remembers.
 
 import logging
 import time
-from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 
 from batchtokens_verifier.claims import OperationTokenClaims, redemption_id
 from batchtokens_verifier.client import ExecutorClient, Redemption
 from batchtokens_verifier.constraints import resolve_amount
-from batchtokens_verifier.deliveries import Delivery, verify_delivery
+from batchtokens_verifier.deliveries import Delivery
 from batchtokens_verifier.errors import (
     AuthorityError,
     AuthorityUnavailable,
@@ -22,7 +21,7 @@ from batchtokens_verifier.errors import (
     LeaseLost,
     SlotAlreadyRedeemed,
 )
-from batchtokens_verifier.verifier import Verifier
+from batchtokens_verifier.middleware.guards import CheckedDelivery, Deliveries
 from examples.savings.bank import Bank, Deposit, InsufficientFunds, Permit, Transfer
 from examples.savings.web import Request, Response, TryLater
 
@@ -32,22 +31,15 @@ logger = logging.getLogger("savings")
 
 
 class Executor:
-    def __init__(
-        self,
-        *,
-        authority: ExecutorClient,
-        verifier: Verifier,
-        bank: Bank,
-        delivery_secret: str,
-    ) -> None:
-        self._authority, self._verifier = authority, verifier
-        self._bank, self._delivery_secret = bank, delivery_secret
+    def __init__(self, *, authority: ExecutorClient, deliveries: Deliveries, bank: Bank) -> None:
+        self._authority, self._deliveries, self._bank = authority, deliveries, bank
 
     def post_delivery(self, request: Request) -> Response:
         """Answer 200 once settled, 4xx for what must never run, 5xx for what may come again."""
-        delivery = verify_delivery(request.headers, request.body, secret=self._delivery_secret)
+        # Signature, age, token, status; also that copy and id are the token's own.
+        checked = self._deliveries.check(request.headers, request.body)
         try:
-            done = self._execute(delivery)
+            done = self._execute(checked)
         except (SlotAlreadyRedeemed, LeaseLost) as error:
             # Another run holds the lease: it settles, or its lease ends and a later run takes over.
             raise TryLater("Another run holds this slot.") from error
@@ -60,8 +52,8 @@ class Executor:
             if not self._close(transfer):
                 logger.warning("%s is not settled yet", transfer.redemption_id)
 
-    def _execute(self, delivery: Delivery) -> Transfer:
-        claims = self._verify(delivery)
+    def _execute(self, checked: CheckedDelivery) -> Transfer:
+        delivery, claims = checked.delivery, checked.verdict.claims
         deposit = deposit_of(claims, slot=delivery.occurrence)
         # The id follows from token and slot, so the bank can say whether an earlier run moved the
         # money. Then only the fact is left to tell, which is allowed even after a cancellation.
@@ -72,12 +64,6 @@ class Executor:
         done = self._act(deposit, redemption)
         self._settle(done, attempt=redemption.attempt)
         return done
-
-    def _verify(self, delivery: Delivery) -> OperationTokenClaims:
-        # This also compares the copy of the operation in the delivery with the token's own.
-        return self._verifier.verify(
-            delivery.operation_token, now=datetime.now(UTC), operation=delivery.operation
-        ).claims
 
     def _redeem(
         self, delivery: Delivery, claims: OperationTokenClaims, deposit: Deposit

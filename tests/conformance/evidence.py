@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from batchtokens_verifier.claims import token_hash
-from tests.conformance.vectors import Vector, at, vector
+from tests.conformance.vectors import Vector, at, forged, vector
 from tests.unit.verifier.minting import ISSUER, NOW, OPERATION, access_claims, digest_of, mint
 
 TRIGGER = "trigger"
@@ -58,6 +58,8 @@ def cancellations() -> Iterator[Vector]:
     }
     for name, changed in changes.items():
         yield vector(name, BAD, token=cancellation(**changed))
+    for name, text in forged(cancellation()):
+        yield vector(name, BAD, token=text)
 
 
 def answer(
@@ -95,3 +97,5 @@ def introspections() -> Iterator[Vector]:
     }
     for name, changed in changes.items():
         yield vector(name, BAD, token=answer(**changed))
+    for name, text in forged(answer()):
+        yield vector(name, BAD, token=text)

@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+from tests.conformance.deliveries import SECRET, deliveries
 from tests.conformance.evidence import GATEWAY, TRIGGER, cancellations, introspections
 from tests.conformance.ledgers import checkpoints
 from tests.conformance.operation_tokens import operation_tokens
 from tests.conformance.others import (
     API,
     CLIENT,
-    SECRET,
     access_tokens,
-    deliveries,
     receipts,
 )
 from tests.conformance.status_lists import status_lists
@@ -25,7 +24,7 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "receipts": lambda: document(receipts(), audience=CLIENT),
     "cancellations": lambda: document(cancellations(), audience=TRIGGER),
     "introspections": lambda: document(introspections(), audience=GATEWAY),
-    "deliveries": lambda: document(deliveries(), secret=SECRET),
+    "deliveries": lambda: document(deliveries(), secret=SECRET, **EXECUTOR),
     "checkpoints": lambda: document(checkpoints()),
 }
 

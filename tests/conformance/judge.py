@@ -18,11 +18,11 @@ from batchtokens_verifier.checkpoints import (
     verify_entry_included,
     verify_heads_consistent,
 )
-from batchtokens_verifier.deliveries import verify_delivery
 from batchtokens_verifier.errors import ProblemError
 from batchtokens_verifier.introspections import verify_introspection
 from batchtokens_verifier.jwks import JwksCache
 from batchtokens_verifier.jws import KeySet
+from batchtokens_verifier.middleware.guards import Deliveries
 from batchtokens_verifier.policy import ExecutorPolicy, authenticate_access_token
 from batchtokens_verifier.receipts import verify_cancellation, verify_receipt
 from batchtokens_verifier.status_cache import StatusListCache
@@ -33,7 +33,14 @@ Verdict = tuple[str | None, str | None]  # code and assurance
 
 
 def judge_operation(document: Document, vector: Document) -> str:
-    """Return the assurance of the verdict; the source answers with the vector's own list."""
+    """Return the assurance of the verdict."""
+    operation = vector.get("operation")
+    verifier = verifier_of(document, vector)
+    return verifier.verify(vector["token"], now=moment(vector), operation=operation).assurance
+
+
+def verifier_of(document: Document, vector: Document) -> Verifier:
+    """Return a verifier whose source answers with the vector's own list."""
 
     def source(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/.well-known/jwks.json":
@@ -45,7 +52,7 @@ def judge_operation(document: Document, vector: Document) -> str:
     keys = JwksCache(f"{document['issuer']}/.well-known/jwks.json", http=http)
     asked = vector.get("policy", {}).get("require_status", False)
     lists = asked or "status_list" in vector
-    verifier = Verifier(
+    return Verifier(
         ExecutorPolicy(
             document["issuer"],
             document["audience"],
@@ -55,8 +62,6 @@ def judge_operation(document: Document, vector: Document) -> str:
         keys,
         StatusListCache(document["issuer"], keys=keys, http=http) if lists else None,
     )
-    operation = vector.get("operation")
-    return verifier.verify(vector["token"], now=moment(vector), operation=operation).assurance
 
 
 def judge_access(document: Document, vector: Document) -> None:
@@ -87,8 +92,9 @@ def judge_delivery(document: Document, vector: Document) -> None:
         def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]  # mypy wants Self
             return moment(vector)
 
+    guard = Deliveries(document["secret"], verifier_of(document, vector), lambda: moment(vector))
     with mock.patch("standardwebhooks.webhooks.datetime", Clock):
-        verify_delivery(vector["headers"], vector["body"].encode(), secret=document["secret"])
+        guard.check(vector["headers"], vector["body"].encode())
 
 
 def judge_checkpoint(document: Document, vector: Document) -> None:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from tests.conformance.vectors import Vector, vector
+from tests.conformance.vectors import Vector, forged, vector
 from tests.unit.verifier.minting import ISSUER, NOW, b64, mint
 
 AT = int(NOW.timestamp())
@@ -76,6 +76,8 @@ def checkpoints() -> Iterator[Vector]:
     }
     for name, changed in changes.items():
         yield vector(name, BAD, token=checkpoint(**changed))
+    for name, text in forged(checkpoint()):
+        yield vector(name, BAD, token=text)
     yield from _inclusion()
     yield from _consistency()
 

@@ -19,6 +19,7 @@ from tests.unit.verifier.minting import (
     b64,
     consented,
     detail,
+    digest_of,
     mint,
     operation_claims,
 )
@@ -108,6 +109,11 @@ def _copies() -> Iterator[Vector]:
     }
     for name, copy in copies.items():
         yield vector(f"copy: {name}", MISMATCH, token=token(), operation=copy)
+    urgent = OPERATION | {"urgent": True}
+    yield vector("copy: true for true", None, token=doing(urgent), operation=urgent)
+    for name, value in {"1": 1, "a text": "true", "false": False}.items():
+        copy, text = OPERATION | {"urgent": value}, doing(urgent)
+        yield vector(f"copy: {name} for true", MISMATCH, token=text, operation=copy)
 
 
 def _headers() -> Iterator[Vector]:
@@ -213,11 +219,17 @@ def _claims() -> Iterator[Vector]:
         "aud is a list": {"aud": [operation_claims()["aud"]]},
         "aud is another executor": _for("https://other.example/"),
         "aud without its slash": _for("https://savings.example"),
+        "aud with more behind it": _for("https://savings.example/other"),
+        "aud in capitals": _for("https://SAVINGS.example/"),
         "aud is not the location": {"aud": "https://other.example/"},
         "no aud": {"aud": None},
         "another issuer": {"iss": "https://evil.example"},
         "issuer with a slash": {"iss": f"{ISSUER}/"},
         "no parameter_digest": {"parameter_digest": None},
+        "a digest cut short": {"parameter_digest": digest_of(OPERATION)[:-1]},
+        "a digest with more behind it": {"parameter_digest": f"{digest_of(OPERATION)}A"},
+        "a digest of no named kind": {"parameter_digest": digest_of(OPERATION)[8:]},
+        "a digest of a kind in capitals": {"parameter_digest": f"SHA{digest_of(OPERATION)[3:]}"},
         "another operation's digest": {"parameter_digest": DIGEST},
         "exp is not valid_to": {"exp": operation_claims()["exp"] + 1},
         "exp is a float": {"exp": float(operation_claims()["exp"])},

@@ -1,14 +1,11 @@
-"""Access tokens, receipts, deliveries and checkpoints."""
+"""Access tokens and receipts."""
 
 import base64
-import hashlib
-import hmac
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from batchtokens_verifier.claims import redemption_id, token_hash
-from tests.conformance.vectors import Vector, at, vector
+from tests.conformance.vectors import Vector, at, forged, vector
 from tests.unit.verifier.minting import (
     ISSUER,
     NOW,
@@ -59,6 +56,8 @@ def access_tokens() -> Iterator[Vector]:
     yield judged("typ rt+jwt", bad, mint(access_claims(), key="access", typ="rt+jwt"))
     yield judged("typ JWT", bad, mint(access_claims(), key="access", typ="JWT"))
     yield judged("an operation token", bad, mint(operation_claims(aud=API)))
+    for name, text in forged(access()):
+        yield judged(name, bad, text)
 
 
 def receipt(key: str = "receipt", typ: str = "receipt+jwt", **changes: Any) -> str:
@@ -106,54 +105,5 @@ def receipts() -> Iterator[Vector]:
     }
     for name, changed in changes.items():
         yield vector(name, "token_not_valid", token=receipt(**changed))
-
-
-def deliveries() -> Iterator[Vector]:
-    """`headers` and `body` (text, UTF-8) as received; judge with `secret`."""
-    bad = "delivery_not_valid"
-    members = {"operation_token": "a.b.c", "operation": OPERATION, "occurrence": "o0", "attempt": 1}
-    body = json.dumps(members)
-
-    def judged(name: str, code: str | None, text: str = body, **changes: Any) -> Vector:
-        sent = changes.pop("sent", text)
-        seconds = changes.pop("now", 0)
-        headers = _signed(text, **changes)
-        return vector(name, code, now=at(seconds), headers=headers, body=sent)
-
-    yield judged("good", None)
-    yield judged("an unknown member", None, json.dumps(members | {"later": "x"}))
-    yield judged("a later attempt", None, json.dumps(members | {"attempt": 7}))
-    for seconds, code in ((-301, bad), (-300, None), (300, None), (301, bad)):
-        yield judged(f"{seconds:+} s from its timestamp", code, now=seconds)
-    yield judged("another secret", bad, secret=b"another")
-    yield judged("a changed body", bad, sent=body.replace("50.00", "99.00"))
-    yield judged("another id", bad, signed_id="op_b.o0")
-    yield judged("an id of another occurrence", bad, webhook_id="op_a.o1")
-    yield judged("occurrence changed and signed", bad, json.dumps(members | {"occurrence": "o1"}))
-    yield judged("attempt is a boolean", bad, json.dumps(members | {"attempt": True}))
-    yield judged("no operation", bad, json.dumps(members | {"operation": None}))
-    yield judged("a list", bad, json.dumps([members]))
-    yield judged("a member twice", bad, body[:-1] + ',"attempt":2}')
-    yield judged("no JSON", bad, "deposit=50")
-    unsigned = _signed(body)
-    for name in unsigned:
-        left = {other: value for other, value in unsigned.items() if other != name}
-        yield vector(f"no {name}", bad, headers=left, body=body)
-    prefixed = unsigned | {"webhook-signature": unsigned["webhook-signature"].replace("v1,", "v2,")}
-    yield vector("a signature of an unknown version", bad, headers=prefixed, body=body)
-
-
-def _signed(
-    text: str,
-    *,
-    secret: bytes = b"published test secret",
-    webhook_id: str = "op_a.o0",
-    signed_id: str = "",
-) -> dict[str, str]:
-    message = f"{signed_id or webhook_id}.{AT}.{text}".encode()
-    mac = base64.b64encode(hmac.new(secret, message, hashlib.sha256).digest()).decode()
-    return {
-        "webhook-id": webhook_id,
-        "webhook-timestamp": str(AT),
-        "webhook-signature": f"v1,{mac}",
-    }
+    for name, text in forged(receipt()):
+        yield vector(name, "token_not_valid", token=text)

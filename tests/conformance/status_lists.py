@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from tests.conformance.vectors import Vector, at, header, raw, vector
+from tests.conformance.vectors import Vector, at, forged, header, raw, vector
 from tests.unit.verifier.minting import ISSUER, NOW, b64, mint, operation_claims
 from tests.unit.verifier.status_lists import URI, b64zip, packed, status_token
 
@@ -91,10 +91,25 @@ def _forgeries() -> Iterator[Vector]:
         yield judged(f"a list signed with the {key} key", AWAY, saying(0, key=key))
     for typ in ("JWT", "at+jwt", "application/statuslist+jwt"):
         yield judged(f"a list with typ {typ}", AWAY, saying(0, typ=typ))
+    for name, text in forged(saying(0)):
+        yield judged(f"a list: {name}", AWAY, text)
     yield judged("another list's sub", AWAY, saying(0, sub=f"{URI}x"))
     yield judged("a list without sub", AWAY, saying(0, sub=None))
     yield judged("another issuer's list", AWAY, saying(0, iss="https://evil.example"))
     yield judged("a list without iss", None, saying(0, iss=None))
+    yield from _members()
+    yield from _elsewhere()
+    twice = raw(_head(), f'{{"sub":"{URI}","sub":"{URI}"}}'.encode(), key="status")
+    yield judged("a list with a claim twice", AWAY, twice)
+    yield judged(
+        "a list from another origin of the same name",
+        NOT_VALID,
+        saying(0),
+        token=token(uri=ISSUER.replace("https", "HTTPS").replace("id.", "id2.")),
+    )
+
+
+def _members() -> Iterator[Vector]:
     members: dict[str, Any] = {
         "3 bits wide": {"bits": 3, "lst": b64zip(bytes(16))},
         "bits is a boolean": {"bits": True, "lst": b64zip(bytes(16))},
@@ -107,6 +122,9 @@ def _forgeries() -> Iterator[Vector]:
     }
     for name, status_list in members.items():
         yield judged(f"a list: {name}", AWAY, status_token(status_list=status_list))
+
+
+def _elsewhere() -> Iterator[Vector]:
     elsewhere = (
         "https://evil.example/oauth/status/a",
         "http://id.example/oauth/status/a",
@@ -118,14 +136,6 @@ def _forgeries() -> Iterator[Vector]:
     for uri in elsewhere:
         text = saying(0, sub=uri)
         yield judged(f"a list at {uri}", NOT_VALID, text, token=token(uri=uri))
-    twice = raw(_head(), f'{{"sub":"{URI}","sub":"{URI}"}}'.encode(), key="status")
-    yield judged("a list with a claim twice", AWAY, twice)
-    yield judged(
-        "a list from another origin of the same name",
-        NOT_VALID,
-        saying(0),
-        token=token(uri=ISSUER.replace("https", "HTTPS").replace("id.", "id2.")),
-    )
 
 
 def _head() -> bytes:

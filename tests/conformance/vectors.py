@@ -1,10 +1,13 @@
 """What every vector has, and how a file of them is written."""
 
+import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from tests.unit.verifier.minting import AUDIENCE, ISSUER, NOW, b64, signature
 from tests.unit.verifier.minting import SIGNING_KEYS as KEYS
@@ -37,6 +40,22 @@ def raw(header: bytes, payload: bytes, *, key: str = "operation") -> str:
     """Sign these very bytes, whatever they are."""
     message = f"{b64(header)}.{b64(payload)}"
     return f"{message}.{b64(signature(KEYS[key], message.encode()))}"
+
+
+def forged(token: str) -> Iterator[tuple[str, str]]:
+    """Give `token`, signed with an EC key, with signatures that are none of it, by name."""
+    message, _, own = token.rpartition(".")
+    other = signature(KEYS["stranger"], message.encode())
+    halves = base64.urlsafe_b64decode(own + "==")
+    yield "signed with a stranger's key", f"{message}.{b64(other)}"
+    yield "a signature of nothing", f"{message}.{b64(bytes(64))}"
+    yield "a signature whose halves changed places", f"{message}.{b64(halves[32:] + halves[:32])}"
+    yield "a signature in DER", f"{message}.{b64(_der(halves))}"
+
+
+def _der(raw: bytes) -> bytes:
+    numbers = (int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+    return encode_dss_signature(*numbers)
 
 
 def header(*, key: str = "operation", typ: str = "at+jwt", **changes: Any) -> dict[str, Any]:
