@@ -180,6 +180,12 @@ VARIABLES = (
         "`json` (one object a line) or `text`.",
         shown="`text` in development, else `json`",
     ),
+    Variable(
+        "METRICS_TOKEN",
+        "",
+        "Opens `/metrics` to Prometheus, as a bearer token; at least 32 characters.",
+        shown="`/metrics` is off",
+    ),
 )
 
 

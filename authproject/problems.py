@@ -21,6 +21,7 @@ from rest_framework.views import set_rollback
 
 from accounts.api.headers import BASIC_CHALLENGE, BEARER_CHALLENGE
 from accounts.errors import AuthenticationTooOld, InsufficientScope, RateLimited
+from authproject.observability.counting import count_refusal
 from authproject.web.headers import NO_STORE
 from authproject.web.pointers import field_errors
 from authproject.web.request_id import current_request_id
@@ -28,7 +29,15 @@ from batchtokens.errors import NotSealedYet
 from batchtokens_verifier.errors import FieldError, InvalidFieldsError, ProblemError, TokenNotValid
 
 PROBLEM_TYPE = "application/problem+json"
-MACHINE_PREFIXES = ("/api/", "/.well-known/", "/token", "/users/me", "/livez", "/readyz")
+MACHINE_PREFIXES = (
+    "/api/",
+    "/.well-known/",
+    "/token",
+    "/users/me",
+    "/livez",
+    "/readyz",
+    "/metrics",
+)
 OAUTH_PREFIX = "/oauth/"
 RETRY_AFTER_SECONDS = "2"
 # RFC 6749 §5.2 allows %x20-21 / %x23-5B / %x5D-7E in error_description.
@@ -202,7 +211,8 @@ def as_oauth_error(problem: Problem) -> tuple[int, dict[str, Any], dict[str, str
 
 
 def respond(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """Return the answer in the form that the address's callers expect."""
+    """Return the answer in the form that the address's callers expect, and count it."""
+    count_refusal(request, problem.code)
     if request.path.startswith(OAUTH_PREFIX):
         status, body, headers = as_oauth_error(problem)
         return JsonResponse(body, status=status, headers=headers)

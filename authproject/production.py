@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 SECRET_KEY_LENGTH = 50
+METRICS_TOKEN_LENGTH = 32
 # Of 32 random bytes about 30 are distinct; fewer than 16 come once in 10**15 draws.
 DISTINCT_BYTES = 16
 
@@ -23,6 +24,7 @@ class Deployment:
     database_engine: str
     allow_sqlite: bool
     email_backend: str
+    metrics_token: str
 
 
 def refusals(deployment: Deployment) -> list[str]:
@@ -48,6 +50,9 @@ def refusals(deployment: Deployment) -> list[str]:
         "EMAIL_URL must name a mail server: who loses a password gets in by e-mail alone.": (
             not deployment.email_backend.endswith("smtp.EmailBackend")
         ),
+        "METRICS_TOKEN must be at least 32 characters, and random; without it /metrics is off.": (
+            is_weak_metrics_token(deployment.metrics_token)
+        ),
     }
     return [sentence for sentence, found in findings.items() if found]
 
@@ -66,6 +71,11 @@ def is_weak_secret(secret: str) -> bool:
         or len(set(secret)) < 10
         or secret.lower().startswith(("django-insecure", "change", "default", "secret"))
     )
+
+
+def is_weak_metrics_token(token: str) -> bool:
+    """Tell whether a token was set that is short or repetitive."""
+    return bool(token) and (len(token) < METRICS_TOKEN_LENGTH or len(set(token)) < 10)
 
 
 def is_https(url: str) -> bool:

@@ -99,6 +99,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    "authproject.observability.counting.MetricsMiddleware",
     "authproject.web.request_id.RequestIdMiddleware",
     "authproject.web.context.RequestContextMiddleware",
     "authproject.web.rate_limits.RateLimitMiddleware",
@@ -239,7 +240,11 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "authproject.problems.csrf_failure"
 SECURE_SSL_REDIRECT = OVER_HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]  # asked over plain HTTP from inside
+SECURE_REDIRECT_EXEMPT = [
+    r"^livez$",
+    r"^readyz$",
+    r"^metrics$",
+]  # asked over plain HTTP from inside
 SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS") if OVER_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = OVER_HTTPS and env.flag("HSTS_SUBDOMAINS")
 # Other hosts of the domain are its owner's decision (HSTS_SUBDOMAINS), no defect of this one.
@@ -249,7 +254,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_C
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 131_072  # bytes; no request of this service is larger
 
-# Static files, languages, logs.
+# Static files, languages, logs, metrics.
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -271,6 +276,7 @@ LOGGING = logging_config(
     level=env.choice("LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"),
     form=env.choice("LOG_FORMAT", "", "json", "text") or ("text" if DEVELOPMENT else "json"),
 )
+METRICS_TOKEN = env.text("METRICS_TOKEN")
 
 DEPLOYMENT = Deployment(
     secret_key=SECRET_KEY,
@@ -282,6 +288,7 @@ DEPLOYMENT = Deployment(
     database_engine=_database["ENGINE"],
     allow_sqlite=ALLOW_SQLITE,
     email_backend=_mail["EMAIL_BACKEND"],
+    metrics_token=METRICS_TOKEN,
 )
 if PRODUCTION:
     refuse_unsafe(DEPLOYMENT)

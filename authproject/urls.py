@@ -7,6 +7,7 @@ from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from authproject.observability.health import livez, readyz
+from authproject.observability.metrics import metrics
 
 handler400 = "authproject.problems.bad_request"
 handler403 = "authproject.problems.permission_denied"
@@ -29,6 +30,7 @@ urlpatterns = [
     path("", TemplateView.as_view(template_name="index.html"), name="index"),
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("api/v1/schema", schema, name="schema"),
     path("api/v1/docs", docs, name="docs"),

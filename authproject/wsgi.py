@@ -1,5 +1,6 @@
 """The WSGI entry: what `manage.py serve` runs."""
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -7,3 +8,4 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authproject.settings")
 
 application = get_wsgi_application()
+gc.freeze()  # what is loaded stays: no collection need look at it again

@@ -9,7 +9,7 @@ from django.db import connection
 
 from accounts.services.warn_expiring_keys import warn_expiring_keys
 from authproject.management.purging import purge_everything
-from batchtokens.services.report_missed import report_missed
+from batchtokens.services.reports.report_missed import report_missed
 
 FIRST_AFTER = 60.0  # seconds: a worker that has just begun has other things to do
 EVERY = 3600.0

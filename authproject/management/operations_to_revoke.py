@@ -3,14 +3,14 @@
 import datetime as dt
 from typing import Any
 
-from accounts.management.base import NothingMatched, PartialFailure, UsageError
-from accounts.management.named import client_named, user_named
-from accounts.models import SigningKey
+from accounts.management.base import PartialFailure, UsageError
+from accounts.management.named import client_named, operator, user_named
 from authproject.management.selected import Selected
-from batchtokens.management.decisions import operator, reason_given
-from batchtokens.models import HoldKind, OperationToken, OperationType
+from batchtokens.management.decisions import reason_given
+from batchtokens.management.operations.named import key_named, type_named
+from batchtokens.models import HoldKind, OperationToken
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
-from batchtokens.services.revoke import cancel_operations
+from batchtokens.services.mandates.revoke import cancel_operations
 
 # Options that concern operations alone, and those that do not concern them.
 NARROWING = ("client", "operation_type", "key")
@@ -54,21 +54,9 @@ def _among(options: dict[str, Any], now: dt.datetime) -> OperationTokenQuerySet:
     if options["client"] is not None:
         found = found.filter(client=client_named(options["client"]))
     if options["operation_type"] is not None:
-        found = found.filter(type_name=_type_named(options["operation_type"]))
+        found = found.filter(type_name=type_named(options["operation_type"]))
     if options["key"] is not None:
-        found = found.filter(kid=_key_named(options["key"]))
+        found = found.filter(kid=key_named(options["key"]))
     if options["older_than"] is not None:
         found = found.filter(issued_at__lt=now - options["older_than"])
     return found
-
-
-def _type_named(text: str) -> str:
-    if not OperationType.objects.filter(name=text).exists():
-        raise NothingMatched(f"There is no operation type {text}.")
-    return text
-
-
-def _key_named(text: str) -> str:
-    if not SigningKey.objects.filter(kid=text).exists():
-        raise NothingMatched(f"There is no signing key {text}.")
-    return text

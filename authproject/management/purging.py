@@ -1,8 +1,8 @@
 """Delete what is over in every app: the command's and the worker's one list."""
 
 from accounts.services.purge_expired import Purged, purge_expired
-from batchtokens.services.purge_consents import purge_consents
-from batchtokens.services.purge_executor_uses import purge_executor_uses
+from batchtokens.services.consent.purge_consents import purge_consents
+from batchtokens.services.redemption.purge_executor_uses import purge_executor_uses
 
 OF_OPERATIONS = {"consents": purge_consents, "executor_uses": purge_executor_uses}
 

@@ -12,7 +12,7 @@ from django.db.models import Max
 from batchtokens.errors import LedgerBehind
 from batchtokens.models import Checkpoint
 from batchtokens.models.sealing import tree_holds
-from batchtokens.services.sink import newest_checkpoint
+from batchtokens.services.ledger.sink import newest_checkpoint
 
 
 def sink_findings() -> Iterator[str]:

@@ -31,3 +31,15 @@ class InvalidAuthorizationDetails(ProblemError):
     code = "invalid_authorization_details"
     title = "Send a JSON array of exactly one object."
     oauth_error = "invalid_authorization_details"
+
+
+class NoEarlierStatusList(ProblemError):
+    code = "status_history_not_offered"
+    status = 501
+    title = "Only the present status list is to be had."
+
+
+class StatusListFormNotOffered(ProblemError):
+    code = "not_acceptable"
+    status = 406
+    title = "Status lists are application/statuslist+jwt."

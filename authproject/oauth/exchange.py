@@ -14,8 +14,8 @@ from accounts.services.record_event import record_event
 from authproject.oauth.clients import sending_client
 from authproject.oauth.errors import InvalidAuthorizationDetails
 from authproject.oauth.parameters import TARGETS, Parameters, required
-from batchtokens.services.exchange import ExchangeRequest, exchange_access_token
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.exchange import ExchangeRequest, exchange_access_token
+from batchtokens.services.issuing.issue import Issued
 from batchtokens_verifier.canonical import parse_json
 from batchtokens_verifier.errors import ProblemError
 

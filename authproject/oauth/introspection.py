@@ -19,7 +19,7 @@ from accounts.tokens.keyring import current_key_ring
 from authproject.oauth.clients import sending_client
 from authproject.oauth.parameters import read_form, required
 from authproject.web.headers import NO_STORE
-from batchtokens.services.introspect import INACTIVE, introspect_operation_token
+from batchtokens.services.mandates.introspect import INACTIVE, introspect_operation_token
 from batchtokens_verifier.errors import TokenNotValid
 from batchtokens_verifier.jws import Purpose, unverified_kid
 

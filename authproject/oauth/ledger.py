@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from accounts.errors import InvalidRequest
 from authproject.oauth.clients import sending_client
 from authproject.web.headers import NO_STORE
-from batchtokens.services.prove import (
+from batchtokens.services.ledger.prove import (
     InclusionProof,
     find_checkpoint,
     prove_consistency,

@@ -11,7 +11,7 @@ from accounts.tokens.client_keys import ASSERTION_ALGORITHMS
 from accounts.tokens.keyring import JWKS_MAX_AGE, current_key_ring
 from authproject.oauth.clients import METHODS
 from authproject.oauth.token import GRANTS
-from batchtokens.services.operation_types import operation_type_names
+from batchtokens.services.operation_types.list_operation_types import operation_type_names
 
 SIGNING_ALGORITHM = "ES256"
 # A successor key is published for longer than this before it signs.

@@ -18,7 +18,7 @@ from authproject.oauth.clients import sending_party
 from authproject.oauth.errors import UnsupportedTokenType
 from authproject.oauth.parameters import read_form, required
 from authproject.web.headers import NO_STORE
-from batchtokens.services.revoke_operation_token import revoke_operation_token
+from batchtokens.services.mandates.revoke_operation_token import revoke_operation_token
 from batchtokens_verifier.jws import Purpose, unverified_kid
 
 

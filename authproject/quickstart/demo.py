@@ -21,7 +21,7 @@ from accounts.services.seed_users import (
     seed_demo_user,
     seed_users,
 )
-from batchtokens.services.create_operation_type import create_operation_type
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
 
 PEOPLE = 25
 # One whose meta-scope is enough, and one that the person confirms word by word.

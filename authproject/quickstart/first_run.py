@@ -1,5 +1,6 @@
 """The first run from beginning to end: prepare, start, show, stay."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -161,4 +162,6 @@ def what_next(installation: Installation) -> Iterator[str]:
         yield f"  Use the API   {at['docs']} as {DEMO_USERNAME}, password {DEMO_PASSWORD}"
         yield f"  The bank      {installation.example.url}/executor/transfers"
         yield "  By hand       README.md has the same flow as curl lines"
+    if "PORT" in os.environ:
+        yield f"  Commands      manage.py with PORT={settings.PORT}: addresses follow from it"
     yield f"  Logs          {settings.DATA_DIR / 'logs'}"

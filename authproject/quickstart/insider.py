@@ -17,7 +17,7 @@ from accounts.crypto import open_sealed
 from accounts.ids import parse_public_id
 from authproject.quickstart.demo import Example
 from batchtokens.models import QueuedRun
-from batchtokens.services.enqueue import seal_context
+from batchtokens.services.queue.enqueue import seal_context
 from batchtokens_verifier.client import ExecutorClient
 from batchtokens_verifier.errors import ProblemError
 

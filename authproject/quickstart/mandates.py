@@ -10,9 +10,9 @@ from accounts.models import FIRST_PARTY, User
 from accounts.tokens.access import Grant
 from batchtokens.models import HoldKind, OperationToken
 from batchtokens.models.clock import database_now
-from batchtokens.services.create_operation import OperationRequest, create_operation
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.issuing.create_operation import OperationRequest, create_operation
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.mandates.revoke import cancel_operation
 from batchtokens_verifier.constraints import format_instant
 
 

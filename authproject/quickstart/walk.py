@@ -26,6 +26,7 @@ META_SCOPE = "trigger_continuous_savings"
 RUNS = 3
 RUNS_WITHIN = 60.0  # seconds: the due window of each run
 LOOK_EVERY = 0.2
+LONGEST_WAIT = 60  # seconds, for a limit by the minute
 
 
 def mandate_constraints() -> dict[str, Any]:
@@ -193,15 +194,24 @@ class Walk:
 
     def _json(self, method: str, url: str, **content: Any) -> dict[str, Any]:
         """Ask; return the JSON object of a success. Raises Stop for everything else."""
-        try:
-            answer = self._http.request(method, url, **content)
-        except httpx.TransportError as error:
-            self._alive()
-            raise Stop(f"{url} does not answer ({type(error).__name__}).") from error
+        answer = self._send(method, url, **content)
+        # Who starts again and again signs in more often than a minute allows.
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            wait = min(int(answer.headers["Retry-After"]), LONGEST_WAIT)
+            self._output.line(f"… waiting {wait} s: the server limits sign-ins")
+            time.sleep(wait)
+            answer = self._send(method, url, **content)
         if not answer.is_success:
             raise Stop(f"{url} answered {answer.status_code}: {answer.text[:300]}")
         members: dict[str, Any] = answer.json()
         return members
+
+    def _send(self, method: str, url: str, **content: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, url, **content)
+        except httpx.TransportError as error:
+            self._alive()
+            raise Stop(f"{url} does not answer ({type(error).__name__}).") from error
 
 
 def _pair(credentials: Credentials) -> tuple[str, str]:

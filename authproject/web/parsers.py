@@ -5,6 +5,7 @@ from typing import IO, Any
 
 from rest_framework.parsers import BaseParser
 
+from accounts.api.headers import check_not_encoded
 from batchtokens_verifier.canonical import parse_json
 from batchtokens_verifier.errors import FieldError, InvalidFieldsError, InvalidOperation
 
@@ -23,7 +24,9 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the body's value. Raises InvalidFieldsError."""
+        """Return the body's value. Raises InvalidFieldsError, UnsupportedMediaType."""
+        if parser_context is not None:
+            check_not_encoded(parser_context["request"])
         body = stream.read(MAX_BYTES + 1)
         try:
             value = parse_json(body, max_bytes=MAX_BYTES)

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 HEADER = "X-Request-Id"
 # What is taken over from a caller goes into logs and answers: letters, digits, dots and dashes.
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-PROBE_PATHS = frozenset({"/livez", "/readyz"})
+PROBE_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
 logger = logging.getLogger("authproject.request")
 _current: ContextVar[str] = ContextVar("request_id", default="")

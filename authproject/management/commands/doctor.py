@@ -19,8 +19,9 @@ from accounts.tokens.errors import SigningKeyNotOurs
 from accounts.tokens.key_store import key_store
 from authproject.management.sink_findings import sink_findings
 from authproject.observability.health import OK, readiness
+from authproject.observability.scraper import metrics_are_on
 from authproject.production import refusals
-from batchtokens.services.check_signing_keys import find_revived_keys
+from batchtokens.services.keys.check_signing_keys import find_revived_keys
 
 SENT_WITHIN = timedelta(minutes=15)
 
@@ -39,6 +40,7 @@ class Command(ProductCommand):
             for sentence in check()
         ]
         self.emit(rows)
+        self.say(f"/metrics is {'on' if metrics_are_on() else 'off'}.")
         if rows:
             raise Findings(f"{len(rows)} findings.")
         self.say("Nothing to mend.")

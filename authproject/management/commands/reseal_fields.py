@@ -10,7 +10,7 @@ from accounts.models import RecoveryCode
 from accounts.models.sealed import SealedColumn
 from accounts.services import list_sealed_columns as of_accounts
 from accounts.services.reseal_fields import reseal_fields
-from batchtokens.services import list_sealed_columns as of_batchtokens
+from batchtokens.services.keys import list_sealed_columns as of_batchtokens
 
 LEFT = (
     "{codes} recovery codes of {people} people were made under an older key, and nobody can make"

@@ -7,10 +7,11 @@ from django.conf import settings
 from django.core.management import CommandParser
 
 from accounts.management.base import NothingMatched, ProductCommand, UsageError
+from accounts.management.named import operator
 from accounts.models import SigningKey
 from accounts.services.retire_signing_key import retire_signing_key
 from batchtokens.models.clock import database_now
-from batchtokens.services.disown import count_disowned, disown_operations, disownable
+from batchtokens.services.keys.disown import count_disowned, disown_operations, disownable
 
 SETTLING = 2.0  # seconds, beside KEY_RING_TTL: what was about to be signed is stored by then
 
@@ -49,7 +50,10 @@ class Command(ProductCommand):
         if not options["dry_run"]:
             self.confirm(_question(key, options["compromised"], disowned), yes=options["yes"])
             key = retire_signing_key(
-                kid=key.kid, reason=options["reason"], compromised=options["compromised"]
+                kid=key.kid,
+                reason=options["reason"],
+                actor=operator(),
+                compromised=options["compromised"],
             )
             if options["compromised"]:
                 self._sweep(key, options)

@@ -1,6 +1,10 @@
 """Run the web server alone: granian, WSGI, worker processes of four threads each."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +15,7 @@ from granian.constants import HTTPModes, Interfaces
 
 from accounts.management.base import ProductCommand, UsageError
 from authproject.management.ports import require_free_port
+from authproject.observability.scraper import SHARED_FOLDER, metrics_are_on
 
 THREADS = 4  # a worker: enough to wait for the database while one computes
 
@@ -28,6 +33,11 @@ class Command(ProductCommand):
             "--workers", type=int, help="processes; default: 1 on SQLite, else cores"
         )
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Name the folder that all processes count in before anything is imported that counts."""
+        with shared_counts():
+            return super().execute(*args, **options)
+
     def handle(self, *args: Any, host: str, port: int, workers: int | None, **options: Any) -> None:
         """Check that the port is free, then serve."""
         if not 0 < port < 65536:
@@ -37,6 +47,19 @@ class Command(ProductCommand):
         require_free_port(host, port, mend="stop what listens there, or choose another with --port")
         os.environ["PORT"] = str(port)  # the default of ISSUER_URL in the worker processes
         server(host, port, workers or default_workers()).serve()
+
+
+@contextmanager
+def shared_counts() -> Iterator[None]:
+    """Let the worker processes count into a folder of this server's own, where metrics are on."""
+    if not metrics_are_on():
+        yield
+        return
+    parent = Path(os.environ.get(SHARED_FOLDER) or settings.DATA_DIR)
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="metrics-", dir=parent) as folder:
+        os.environ[SHARED_FOLDER] = folder
+        yield
 
 
 def server(host: str, port: int, workers: int) -> Any:
