@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from batchtokens.services.issue import Issued
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.ledger.verify_ledger import verify_ledger
 from tests.rest import REDEMPTIONS, Caller, job
 
 BATCH = f"{REDEMPTIONS}/batch"

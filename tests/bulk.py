@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from accounts.services.rotate_signing_keys import ensure_signing_keys
-from batchtokens.services.bulk_lines import NumberedText
-from batchtokens.services.issue_in_bulk import BulkOutcome, Destination, issue_in_bulk
+from batchtokens.services.issuing.bulk_lines import NumberedText
+from batchtokens.services.issuing.issue_in_bulk import BulkOutcome, Destination, issue_in_bulk
 from tests import mandates
 
 HAND_OUT, QUEUE = Destination(hand_out=True), Destination(queue=True)

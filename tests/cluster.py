@@ -24,9 +24,9 @@ from django.conf import settings
 
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models import QueuedRun, Redemption, RunState
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.issue import Issued
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from batchtokens_verifier.constraints import format_instant
 from tests import mandates
 from tests.ports import free_port

@@ -11,7 +11,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 
 from accounts.tokens.keyring import forget_key_ring
-from batchtokens.services.check_ledger_head import forget_sink
+from batchtokens.services.ledger.check_ledger_head import forget_sink
 from tests import browsers
 from tests.guards import as_insider
 

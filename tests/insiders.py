@@ -17,9 +17,9 @@ from accounts.crypto import open_sealed, seal
 from accounts.models import SecurityEvent
 from accounts.tokens.backend import sign
 from batchtokens.models import OperationType, QueuedRun, RunState
-from batchtokens.services.create_operation_type import create_operation_type
-from batchtokens.services.enqueue import seal_context
-from batchtokens.services.exchange import ExchangeRequest, exchange_access_token
+from batchtokens.services.issuing.exchange import ExchangeRequest, exchange_access_token
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
+from batchtokens.services.queue.enqueue import seal_context
 from batchtokens_verifier.canonical import parameter_digest
 from batchtokens_verifier.jws import Purpose
 from tests import factories, mandates

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchtokens.models import HoldKind, LedgerLeaf, OperationToken
-from batchtokens.services.hold import hold_operation, resume_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.revoke import cancel_operation
-from batchtokens.services.seal import Sealing
-from batchtokens.services.settle import Closing, release_redemption, settle_redemption
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
 from batchtokens_verifier.canonical import b64url
 from batchtokens_verifier.ledger import entry_hash
 from batchtokens_verifier.merkle import leaf_hash

@@ -15,12 +15,17 @@ from accounts.models import FIRST_PARTY, ServiceClient, User
 from accounts.services.create_service_client import NewServiceClient
 from accounts.tokens.access import Grant
 from batchtokens.models import Consent, ConsentMode, OperationType
-from batchtokens.services.create_operation_type import create_operation_type
-from batchtokens.services.exchange import ExchangeRequest, exchange_access_token
-from batchtokens.services.issue import Issued
-from batchtokens.services.preview_operation import MandateRequest
-from batchtokens.services.redeem import RedemptionAnswer, RedemptionRequest, redeem_operation_token
-from batchtokens.services.request_consent import request_consent
+from batchtokens.services.consent.preview_operation import MandateRequest
+from batchtokens.services.consent.request_consent import request_consent
+from batchtokens.services.consent.vouch_for_consent import vouch_for_consent
+from batchtokens.services.issuing.exchange import ExchangeRequest, exchange_access_token
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
+from batchtokens.services.redemption.redeem import (
+    RedemptionAnswer,
+    RedemptionRequest,
+    redeem_operation_token,
+)
 from batchtokens_verifier.constraints import Amount, format_instant
 from tests import factories
 
@@ -142,7 +147,8 @@ def consent(
     shown = request_consent(by=grant_of(world.alice), request=asked, now=now)
     if confirmed:
         shown.confirmed_at, shown.confirmed_with = shown.created_at, "otp"
-        shown.save(update_fields=["confirmed_at", "confirmed_with"])
+        vouch_for_consent(shown)
+        shown.save(update_fields=["confirmed_at", "confirmed_with", "confirmation_mac"])
     return shown
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.test import Client
 
 from accounts.services.create_service_client import NewServiceClient
-from batchtokens.services.exchange import ExchangeRequest
+from batchtokens.services.issuing.exchange import ExchangeRequest
 from tests import mandates
 from tests.factories import basic
 

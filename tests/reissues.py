@@ -13,10 +13,10 @@ from batchtokens.models import (
     LedgerEntry,
     OperationToken,
 )
-from batchtokens.services.fetch_token import Fetched, fetch_reissued_token
-from batchtokens.services.issue import Issued
-from batchtokens.services.reissue import reissuable, reissue_operations
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.keys.fetch_token import Fetched, fetch_reissued_token
+from batchtokens.services.keys.reissue import reissuable, reissue_operations
+from batchtokens.services.ledger.verify_ledger import verify_ledger
 from tests import mandates
 
 DAILY: dict[str, Any] = {
@@ -61,4 +61,4 @@ def check_ledger() -> None:
 def trust_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Be a process that has not heard of the compromised key yet."""
     ring = current_key_ring()
-    monkeypatch.setattr("batchtokens.services.redeem.current_key_ring", lambda **_: ring)
+    monkeypatch.setattr("batchtokens.services.redemption.redeem.current_key_ring", lambda **_: ring)

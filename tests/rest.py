@@ -14,7 +14,7 @@ from django.test import Client
 from accounts.models import User
 from accounts.services.create_service_client import NewServiceClient
 from batchtokens.models import Redemption, RedemptionAttempt
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
 from tests import factories, mandates
 from tests.guards import as_insider
 

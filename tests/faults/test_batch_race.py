@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
-from django.db import connection
+from threading import Event
 
-from batchtokens.models import ExecutorControl, ExecutorUse, LedgerEntry, Redemption
-from batchtokens.services import redeem_batch as batches
-from batchtokens.services.redeem import RedemptionAnswer, RedemptionRequest
-from batchtokens.services.redeem_batch import Line, Outcome, redeem_batch
-from batchtokens.services.stop_executor import Caps, set_caps
-from batchtokens.services.verify_ledger import verify_ledger
+import pytest
+from django.db import connection, transaction
+
+from batchtokens.errors import AuthorityBusy
+from batchtokens.models import (
+    ExecutorControl,
+    ExecutorUse,
+    LedgerEntry,
+    OperationToken,
+    Redemption,
+)
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.redemption import redeem_batch as batches
+from batchtokens.services.redemption.redeem import RedemptionAnswer, RedemptionRequest
+from batchtokens.services.redemption.redeem_batch import Line, Outcome, redeem_batch
+from batchtokens.services.redemption.stop_executor import Caps, set_caps
 from batchtokens_verifier.errors import ExecutorStopped, SlotAlreadyRedeemed
 from tests import mandates
 from tests.races import at_once
@@ -62,6 +71,34 @@ def test_the_same_batch_twice_at_once_makes_one_of_each() -> None:
         assert isinstance(other, RedemptionAnswer)
         assert one.attempt.receipt == other.attempt.receipt
         assert [one.created, other.created].count(True) == 1
+    check_ledger()
+
+
+def test_a_row_that_somebody_holds_spoils_no_other_line() -> None:
+    world = mandates.savings()
+    busy, free = mandates.issue(world), mandates.issue(world)
+    own = lines([busy.token, free.token], "line")
+    held, over = Event(), Event()
+
+    def hold() -> list[Outcome]:
+        with transaction.atomic():
+            OperationToken.objects.select_for_update().get(pk=busy.row.pk)
+            held.set()
+            over.wait(timeout=60)
+        return []
+
+    def send() -> list[Outcome]:
+        held.wait(timeout=60)
+        try:
+            return redeem_batch(by=world.redeemer, lines=own)
+        finally:
+            over.set()
+
+    _, (first, second) = at_once(hold, send)
+
+    assert isinstance(first, AuthorityBusy)
+    assert isinstance(second, RedemptionAnswer)
+    assert [isinstance(each, RedemptionAnswer) for each in send()] == [True, True]
     check_ledger()
 
 

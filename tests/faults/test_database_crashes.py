@@ -20,9 +20,9 @@ from pytest_django import DjangoDbBlocker
 
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models import Checkpoint, LedgerEntry
-from batchtokens.services.issue import Issued
-from batchtokens.services.verify_ledger import verify_ledger
-from batchtokens.services.verify_tree import verify_tree
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.ledger.verify_tree import verify_tree
 from tests import ledgers, mandates
 from tests.cluster import eventually
 from tests.factories import basic

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db.models import F
 
 from batchtokens.models import OperationToken, Redemption
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.ledger.verify_ledger import verify_ledger
 from tests import mandates
 from tests.servers import running_server
 

@@ -46,9 +46,10 @@ def http() -> Iterator[httpx.Client]:
     ensure_signing_keys()  # without them no server is ready
     # One address asks more often in this test than any phone would.
     env = {"ISSUER_URL": settings.ISSUER_URL, "RATE_LIMITS": "off"}
+    limits = httpx.Limits(max_keepalive_connections=CLIENTS)  # none is closed while all are at it
     with (
         running_server(env, workers=PROCESSES) as server,
-        httpx.Client(base_url=server.url, timeout=30) as client,
+        httpx.Client(base_url=server.url, timeout=30, limits=limits) as client,
     ):
         yield client
 

@@ -10,8 +10,8 @@ from django.conf import settings
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.errors import NotSealedYet
-from batchtokens.services.prove import prove_redemption
-from batchtokens.services.redeem import RedemptionAnswer
+from batchtokens.services.ledger.prove import prove_redemption
+from batchtokens.services.redemption.redeem import RedemptionAnswer
 from batchtokens_verifier.checkpoints import verify_checkpoint, verify_entry_included
 from batchtokens_verifier.ledger import entry_hash
 from tests import ledgers, mandates

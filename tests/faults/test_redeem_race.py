@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 from batchtokens.models import LedgerEntry, OperationToken, Redemption
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.ledger.verify_ledger import verify_ledger
 from tests import mandates
 from tests.servers import running_server
 

@@ -13,8 +13,8 @@ from batchtokens.models import Checkpoint, EntryKind, LedgerEntry, LedgerLeaf
 from batchtokens.models.clock import database_now
 from batchtokens.models.ledger import append_authority_entry
 from batchtokens.models.sealing import stored_root, tree_size
-from batchtokens.services.seal import Sealing
-from batchtokens.services.sink import checkpoint_files, read_checkpoint
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.ledger.sink import checkpoint_files, read_checkpoint
 from batchtokens_verifier.checkpoints import VerifiedCheckpoint
 from tests.cluster import Part, eventually
 from tests.servers import manage

@@ -17,7 +17,7 @@ from accounts.models import User
 from accounts.services.create_service_client import NewServiceClient
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models import OperationToken
-from batchtokens.services.create_operation_type import create_operation_type
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
 from tests import factories
 from tests.cluster import EXAMPLE, Part, authority, check_ledger, due_now, eventually, worker
 from tests.ports import free_port

@@ -11,8 +11,8 @@ import pytest
 
 from batchtokens.models import HoldKind, QueuedRun, RunState
 from batchtokens.models.clock import database_now
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.mandates.revoke import cancel_operation
 from batchtokens_verifier.constraints import format_instant
 from tests import insiders, mandates
 from tests.cluster import Cluster, eventually

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
 from tests import factories, mandates
 from tests.rest import OPERATIONS, Caller, ask, machine, person
 

@@ -23,11 +23,11 @@ from batchtokens.models import (
     RedemptionAttempt,
 )
 from batchtokens.models.operation_tokens import HoldKind
-from batchtokens.services.create_operation_type import create_operation_type
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from tests import factories, mandates
 
 pytestmark = pytest.mark.django_db

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from batchtokens.models import Consent
 from tests import factories, mandates
@@ -60,3 +62,15 @@ def test_are_found(staff: Client, bought: Consent) -> None:
 def test_are_neither_added_nor_deleted(staff: Client, bought: Consent, path: str) -> None:
     assert staff.post(f"{PAGE}{path.format(pk=bought.pk)}").status_code == 403
     assert Consent.objects.exists()
+
+
+def test_need_no_more_statements_for_many(staff: Client) -> None:
+    world, counts = mandates.exact(max_live_mandates=100), []
+    for more in (3, 9):
+        for _ in range(more):
+            mandates.issue(world)
+        with CaptureQueriesContext(connection) as queries:
+            assert staff.get(PAGE).status_code == 200
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1] <= 14

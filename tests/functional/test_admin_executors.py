@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import SecurityEvent
 from batchtokens.models import ExecutorControl
-from batchtokens.services.stop_executor import Caps, set_caps, stop_executor
+from batchtokens.models.clock import database_now
+from batchtokens.services.redemption.stop_executor import Caps, set_caps, stop_executor
 from tests import factories, mandates
 
 pytestmark = pytest.mark.django_db
@@ -77,12 +80,16 @@ def test_wants_a_reason_and_a_verb(
 def test_shows_caps_and_changes_none(staff: Client, world: mandates.Savings) -> None:
     caps = Caps(max_count_day=777, max_minor_day=123_400, currency="USD")
     set_caps(executor=world.redeemer, caps=caps, reason="test")
+    mandates.redeem(world, mandates.issue(world), now=database_now())
 
     page = staff.get(f"{CONTROLS}{world.redeemer.pk}/change/").content.decode()
     refused = staff.post(f"{CONTROLS}{world.redeemer.pk}/change/", {"max_count_day": 9})
 
     assert "777" in page
     assert "1,234.00" in page or "1234.00" in page
+    assert "1, 50.00\N{NO-BREAK SPACE}USD" in page
+    assert "not counted" in page
+    assert "savings.deposit" in page
     assert refused.status_code == 403
     assert "savings" in staff.get(CONTROLS).content.decode()
 
@@ -98,3 +105,31 @@ def test_is_not_for_readers(client: Client, world: mandates.Savings) -> None:
     assert client.post(f"{CONTROLS}add/", body).status_code == 403
     assert client.get(f"{CONTROLS}{world.redeemer.pk}/change/").status_code == 200
     assert ExecutorControl.objects.get().stopped_at is None
+
+
+@pytest.mark.parametrize("path", ["", "{first}/change/"], ids=["list", "one"])
+def test_needs_no_more_statements_for_fifty(
+    staff: Client, world: mandates.Savings, path: str
+) -> None:
+    first, counts = world.redeemer.pk, []
+    for more in (5, 45):
+        for number in range(more):
+            name = f"bank-{more}-{number}"
+            set_caps(
+                executor=factories.service_client(name).client,
+                caps=Caps(max_count_day=5),
+                reason="test",
+            )
+        set_caps(executor=world.redeemer, caps=Caps(max_count_day=5), reason="test")
+        with CaptureQueriesContext(connection) as queries:
+            assert staff.get(CONTROLS + path.format(first=first)).status_code == 200
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1] <= 22
+
+
+def test_the_list_offers_to_stop_and_not_to_add(staff: Client) -> None:
+    page = staff.get(CONTROLS).content.decode()
+
+    assert "Stop an executor" in page
+    assert "Add executor control" not in page

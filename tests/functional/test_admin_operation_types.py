@@ -13,10 +13,11 @@ from django.test import Client
 from django.utils import timezone
 
 from batchtokens.admin.operation_types import definition_of
-from batchtokens.models import OperationType, QueuedRun
-from batchtokens.services.create_operation_type import create_operation_type
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.issue import Issued
+from batchtokens.models import LedgerEntry, OperationType, QueuedRun
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.ledger.find_decision import find_decision
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from tests import factories, mandates
 
 pytestmark = pytest.mark.django_db
@@ -109,11 +110,32 @@ class TestSwitch:
         create_operation_type(definition=definition_of(world.kind) | {"max_lifetime_days": 7})
         address = f"{TYPES}{world.kind.pk}/switch/"
 
-        assert "refused at once" in staff.get(address).content.decode()
-        staff.post(address)
+        assert 'value="stop"' in staff.get(address).content.decode()
+        for _ in range(2):  # two who stop it at once do not start it
+            staff.post(address, {"wanted": "stop", "reason": "odd transfers"})
         assert set(OperationType.objects.values_list("is_active", flat=True)) == {False}
-        staff.post(address)
+        assert 'value="start"' in staff.get(address).content.decode()
+        staff.post(address, {"wanted": "start", "reason": "all well"})
         assert set(OperationType.objects.values_list("is_active", flat=True)) == {True}
+
+    def test_is_ledgered_with_who_and_why(self, staff: Client, world: mandates.Savings) -> None:
+        body = {"wanted": "stop", "reason": "odd transfers"}
+        staff.post(f"{TYPES}{world.kind.pk}/switch/", body)
+
+        entry = LedgerEntry.objects.get(kind="type_stopped")
+        found = find_decision(entry)
+        assert found is not None
+        assert found.actor.startswith("usr_")
+        assert (found.reason, found.is_as_recorded) == ("odd transfers", True)
+        shown = staff.get(f"/admin/batchtokens/ledgerentry/{entry.pk}/change/").content.decode()
+        assert f"{found.actor}: odd transfers" in shown
+
+    @pytest.mark.parametrize("body", [{"wanted": "stop"}, {"reason": "why"}], ids=["why", "what"])
+    def test_wants_a_reason_and_a_verb(
+        self, staff: Client, world: mandates.Savings, body: dict[str, str]
+    ) -> None:
+        assert staff.post(f"{TYPES}{world.kind.pk}/switch/", body).status_code == 200
+        assert OperationType.objects.get().is_active
 
     @pytest.mark.parametrize("page", ["switch/", "definition/"])
     def test_is_not_for_readers(self, client: Client, world: mandates.Savings, page: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
 from tests import mandates
 from tests.rest import OPERATIONS, QUEUE, REDEMPTIONS, Caller, job, operation_body, redeem
 

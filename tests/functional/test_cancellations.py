@@ -8,9 +8,9 @@ from django.conf import settings
 from accounts.services.rotate_signing_keys import rotate_signing_keys
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.models import HoldKind, LedgerEntry, OperationToken
-from batchtokens.services.issue import Issued
-from batchtokens.services.revoke import cancel_operation, cancel_operations
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.mandates.revoke import cancel_operation, cancel_operations
 from batchtokens_verifier.errors import TokenNotValid
 from batchtokens_verifier.receipts import Cancellation, verify_cancellation, verify_receipt
 from tests import factories, mandates, rest

@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from accounts.management.base import Findings, Refused
 from accounts.services.rotate_signing_keys import ensure_signing_keys
-from batchtokens.services.sink import checkpoint_files
+from batchtokens.services.ledger.sink import checkpoint_files
 from tests import ledgers, mandates
 
 pytestmark = pytest.mark.django_db

@@ -19,10 +19,10 @@ from batchtokens.models import (
     RunState,
     salted_digest,
 )
-from batchtokens.services.disown import disown_operations
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.keys.disown import disown_operations
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from tests import mandates
 from tests.commands import operations
 from tests.executors import Executor, listening

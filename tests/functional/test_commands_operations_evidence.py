@@ -13,8 +13,8 @@ from django.db import connection
 
 from accounts.management.base import Exit
 from accounts.tokens.keyring import current_key_ring
-from batchtokens.services.issue import Issued
-from batchtokens.services.seal import Sealing
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.ledger.seal import Sealing
 from tests import mandates
 from tests.commands import operations
 

@@ -13,14 +13,14 @@ from accounts.management.base import Exit
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.models import HoldKind, LedgerEntry, OperationToken, QueuedRun
-from batchtokens.models.writing import write_together
-from batchtokens.services import issue_in_bulk as service
-from batchtokens.services.collect_evidence import collect_evidence
-from batchtokens.services.disown import disown_operations
-from batchtokens.services.issue import Issued
-from batchtokens.services.reissue import reissuable, reissue_operations
-from batchtokens.services.seal import Sealing
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.models.writing import insert_all
+from batchtokens.services.issuing import issue_in_bulk as service
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.keys.disown import disown_operations
+from batchtokens.services.keys.reissue import reissuable, reissue_operations
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.reports.collect_evidence import collect_evidence
 from batchtokens_verifier.evidence import verify_evidence
 from batchtokens_verifier.jws import KeySet
 from tests import bulk, mandates
@@ -125,21 +125,22 @@ def test_a_crash_between_chunks_loses_nothing_and_the_same_file_goes_on(
 ) -> None:
     source = given(tmp_path, *[bulk.line(reference=f"r{number}") for number in range(5)])
     monkeypatch.setattr(service, "CHUNK", 2)
-    write, calls = write_together, []
+    entries = 0
 
-    def crash(*statements: Any) -> None:
-        write(*statements)
-        calls.append(len(statements))
-        if len(calls) == 2:
+    def crash(model: Any, rows: Any) -> None:
+        nonlocal entries
+        insert_all(model, rows)
+        entries += model is LedgerEntry
+        if entries == 2:
             raise DatabaseError("the connection is lost")
 
-    monkeypatch.setattr(service, "write_together", crash)
+    monkeypatch.setattr(service, "insert_all", crash)
     first = issue(source, "--out", str(tmp_path / "first"))
     assert first.code == Exit.ERROR
     assert len(handed_out(tmp_path / "first")) == len(first.rows) == 2
     assert OperationToken.objects.count() == LedgerEntry.objects.of_operations().count() == 2
 
-    monkeypatch.setattr(service, "write_together", write)
+    monkeypatch.setattr(service, "insert_all", insert_all)
     second = issue(source, "--out", str(tmp_path / "second"))
     assert second.code == Exit.OK
     assert [row["status"] for row in second.rows] == ["repeated"] * 2 + ["issued"] * 3

@@ -18,10 +18,10 @@ from authproject.management.chores import Chores
 from authproject.observability import health
 from batchtokens.management.operations import reconcile
 from batchtokens.models import HoldKind, LedgerEntry, OperationToken
-from batchtokens.services import find_missed, report_missed
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.settle import Closing, release_redemption, settle_redemption
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
+from batchtokens.services.reports import find_missed, report_missed
 from batchtokens_verifier.constraints import format_instant
 from tests import mandates
 from tests.commands import operations
@@ -124,7 +124,12 @@ def test_the_file_is_the_ledgers_sums(
     records = [json.loads(line) for line in out.read_text().splitlines()]
 
     lines = [r for r in records if r["record"] in ("redemption", "occurrence")]
-    assert records[-1] == {"record": "end", "date": second_day(mandate), "count": len(lines)}
+    assert records[-1] == {
+        "record": "end",
+        "date": second_day(mandate),
+        "count": len(lines),
+        "time_zone": "UTC",
+    }
     totals = {
         r["status"]: (r["count"], r["amount_minor"]) for r in records if r["record"] == "total"
     }
@@ -199,9 +204,10 @@ def test_a_file_is_never_overwritten(
         ("2026-02-30", Exit.USAGE),
         ("soon", Exit.USAGE),
         ("9999-12-31", Exit.REFUSED),
-        ("0001-01-01", Exit.OK),
+        ("0001-01-01", Exit.REFUSED),
+        ("2026-01-01", Exit.OK),
     ],
-    ids=["no day", "no date", "the last", "the first"],
+    ids=["no day", "no date", "the last", "the first", "a past one"],
 )
 def test_only_a_day_that_is_over(date: str, code: Exit) -> None:
     assert operations("reconcile", "--date", date).code == code

@@ -11,7 +11,7 @@ from django.db import connection
 
 from accounts.management.base import Exit
 from accounts.tokens.keyring import current_key_ring
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
 from tests import mandates
 from tests.commands import Ended, operations
 

@@ -18,9 +18,9 @@ from accounts.services.replace_recovery_codes import replace_recovery_codes
 from accounts.services.verify_second_factor import verify_second_factor
 from accounts.tokens.keyring import forget_key_ring
 from batchtokens.models import OperationToken, QueuedRun
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.exchange import exchange_access_token
-from batchtokens.services.list_sealed_columns import list_sealed_columns as of_batchtokens
+from batchtokens.services.issuing.exchange import exchange_access_token
+from batchtokens.services.keys.list_sealed_columns import list_sealed_columns as of_batchtokens
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from tests import factories, mandates
 from tests.races import at_once
 

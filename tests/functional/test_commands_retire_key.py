@@ -13,7 +13,7 @@ from accounts.management.base import Exit
 from accounts.models import SecurityEvent, SigningKey
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.models import LedgerEntry, OperationToken
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
 from tests import mandates
 from tests.commands import Ended, operations
 

@@ -14,14 +14,14 @@ from django.utils import timezone
 from accounts.management.base import NothingMatched, PartialFailure, Stop, UsageError
 from authproject.management import operations_to_revoke
 from batchtokens.models import HoldKind, LedgerEntry, OperationToken, QueuedRun, RunState
-from batchtokens.services import change_operations
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.revoke import cancel_operation, cancel_operations
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.mandates.revoke import cancel_operation, cancel_operations
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from batchtokens_verifier.errors import OperationRevoked
 from tests import factories, mandates
 from tests.crowds import multiply_mandate
+from tests.interruptions import interrupted_in_the_third_batch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -135,18 +135,8 @@ def test_goes_on_where_it_was_interrupted(
     world: mandates.Savings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     multiply_mandate(mandates.issue(world).row, 9)
-    monkeypatch.setattr(change_operations, "BATCH", 4)
-    real, calls = change_operations._change, iter(range(3))
-
-    def interrupted(*given: Any) -> Any:
-        if next(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(change_operations, "_change", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            run("--all", "--reason=drill")
+    with interrupted_in_the_third_batch(monkeypatch, size=4):
+        run("--all", "--reason=drill")
     assert len(cancelled()) == 8
 
     assert run("--all", "--reason=drill")["revoked"] == 2

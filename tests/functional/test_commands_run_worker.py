@@ -22,9 +22,9 @@ from batchtokens.management import worker as worker_module
 from batchtokens.management.worker import Worker
 from batchtokens.models import OperationToken, QueuedRun, RunState
 from batchtokens.models.clock import database_now
-from batchtokens.services.deliver import deliver_run
-from batchtokens.services.dispatch import Outcome, claim_runs
-from batchtokens.services.enqueue import enqueue_operation_token, seal_context
+from batchtokens.services.queue.deliver import deliver_run
+from batchtokens.services.queue.dispatch import Outcome, claim_runs
+from batchtokens.services.queue.enqueue import enqueue_operation_token, seal_context
 from tests import mandates
 from tests.executors import Executor, listening
 from tests.servers import manage, running

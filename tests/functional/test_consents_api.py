@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from batchtokens.models import Consent, OperationToken
-from batchtokens.services.request_consent import MOST_OPEN
+from batchtokens.services.consent.request_consent import MOST_OPEN
 from batchtokens_verifier.canonical import canonicalize, digest
 from tests import factories, mandates
 from tests.rest import (
@@ -43,6 +43,8 @@ class TestPreview:
         told = answer.json()
         assert answer.status_code == 200
         assert told["summary"].startswith("Deposit 50.00 USD from “chk-1042” into “sav-7781”")
+        carried_out = "carried out by “savings” (“https://savings.example/”)."
+        assert told["summary"].endswith(f"Given to “trigger”, {carried_out}")
         assert told["canonical_operation"] == canonicalize(mandates.OPERATION).decode()
         assert told["parameter_digest"] == DIGEST
         assert digest(told["canonical_operation"].encode()) == told["parameter_digest"]

@@ -23,13 +23,13 @@ from batchtokens.models import (
     OperationType,
     Status,
 )
-from batchtokens.services.freeze_operations import freeze_operations
-from batchtokens.services.hold import hold_operation, resume_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.preview_operation import MandateRequest
-from batchtokens.services.request_consent import request_consent
-from batchtokens.services.revoke import cancel_operation
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.consent.preview_operation import MandateRequest
+from batchtokens.services.consent.request_consent import request_consent
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.mandates.freeze_operations import freeze_operations
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.revoke import cancel_operation
 from batchtokens_verifier.errors import OperationHeld
 from tests import factories, mandates, rest
 from tests.crowds import multiply_mandate
@@ -155,6 +155,16 @@ def test_open_consents_are_void(world: mandates.Savings) -> None:
     freeze(world.alice)
     assert not Consent.objects.open(timezone.now()).exists()
     assert Consent.objects.filter(spent_at=now, expires_at__gt=timezone.now()).count() == 1
+
+
+def test_a_voided_consent_stays_so_when_the_clock_goes_back(world: mandates.Savings) -> None:
+    OperationType.objects.update(consent=ConsentMode.EXACT)
+    shown = timezone.now() - timedelta(minutes=5)
+    consent = mandates.consent(world, now=shown)
+    with transaction.atomic():
+        freeze_operations(user=world.alice)
+
+    assert not Consent.objects.open(shown + timedelta(seconds=1)).filter(pk=consent.pk).exists()
 
 
 def test_what_was_on_its_way_lifts_nothing_and_asks_for_nothing(world: mandates.Savings) -> None:

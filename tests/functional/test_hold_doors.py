@@ -9,9 +9,9 @@ from django.test import Client
 
 from batchtokens.errors import HoldNotAllowed
 from batchtokens.models import HoldKind, OperationToken
-from batchtokens.services.hold import hold_operation, resume_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
 from batchtokens_verifier.errors import OperationHeld
 from tests import factories, mandates, rest
 

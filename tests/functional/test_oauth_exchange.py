@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from batchtokens.models import LedgerEntry, OperationToken
-from batchtokens.services.create_operation_type import create_operation_type
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
 from batchtokens_verifier.claims import parse_operation_token
 from tests import factories, mandates
 from tests.oauth import ACCESS_TOKEN, buy, details, exchange_form, refusal, send

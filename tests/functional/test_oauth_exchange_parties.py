@@ -10,8 +10,8 @@ from accounts.services.create_api_key import create_api_key
 from accounts.services.create_service_client import NewServiceClient
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from accounts.services.step_up import step_up
-from batchtokens.services.create_operation_type import create_operation_type
-from batchtokens.services.switch_operation_type import switch_operation_type
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
+from batchtokens.services.operation_types.switch_operation_type import switch_operation_type
 from tests import factories, mandates
 from tests.oauth import buy, exchange_form, refusal, send
 from tests.tokens import claims_of

@@ -11,7 +11,7 @@ from accounts.services.create_api_key import create_api_key
 from accounts.services.create_service_client import NewServiceClient
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models import OperationToken
-from batchtokens.services.switch_operation_type import switch_operation_type
+from batchtokens.services.operation_types.switch_operation_type import switch_operation_type
 from tests import factories, mandates
 from tests.oauth import INTROSPECT_URL, refusal, send
 from tests.tokens import assemble, claims_of, forge, header_of

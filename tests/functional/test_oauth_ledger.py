@@ -11,10 +11,10 @@ from accounts.services.create_service_client import NewServiceClient
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.models import Checkpoint, LedgerLeaf, LedgerNode
-from batchtokens.services.check_ledger_head import forget_sink
-from batchtokens.services.redeem import RedemptionAnswer
-from batchtokens.services.seal import Sealing
-from batchtokens.services.settle import Closing, settle_redemption
+from batchtokens.services.ledger.check_ledger_head import forget_sink
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.redemption.redeem import RedemptionAnswer
+from batchtokens.services.redemption.settle import Closing, settle_redemption
 from batchtokens_verifier.checkpoints import (
     VerifiedCheckpoint,
     verify_checkpoint,
@@ -138,18 +138,17 @@ def test_without_a_head_there_is_none() -> None:
 def test_a_restored_database_answers_ledger_behind(
     world: mandates.Savings, redeemed: RedemptionAnswer
 ) -> None:
+    issued = mandates.issue(world)
     Sealing().look()
     with as_insider():
         Checkpoint.objects.all().delete()
         LedgerNode.objects.all().delete()
         LedgerLeaf.objects.all().delete()
     forget_sink()  # a process looks each second
-    body = {"operation_token": "x", "operation": mandates.OPERATION}
-    issued = mandates.issue(world)
     headers = {**basic(world.redeemer, world.executor.secret), "Idempotency-Key": "k"}
     answer = Client().post(
         "/api/v1/redemptions",
-        body | {"operation_token": issued.token},
+        {"operation_token": issued.token, "operation": mandates.OPERATION},
         content_type="application/json",
         headers=headers,
     )

@@ -10,8 +10,8 @@ from accounts.services.create_service_client import NewServiceClient
 from accounts.services.retire_signing_key import retire_signing_key
 from accounts.tokens.backend import sign
 from batchtokens.models import LedgerEntry, OperationToken, QueuedRun, RunState
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.reissue import reissuable, reissue_operations
+from batchtokens.services.keys.reissue import reissuable, reissue_operations
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from batchtokens_verifier.errors import OperationRevoked
 from batchtokens_verifier.jws import Purpose
 from tests import factories, mandates

@@ -10,7 +10,7 @@ from accounts.services.create_service_client import NewServiceClient
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.models import HoldKind, OperationToken
-from batchtokens.services.hold import hold_operation
+from batchtokens.services.mandates.hold import hold_operation
 from batchtokens_verifier.jws import TOKEN_CLASSES, Purpose, verify_jws
 from tests import factories, mandates, rest
 from tests.budgets import budget

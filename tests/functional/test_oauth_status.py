@@ -25,12 +25,12 @@ from batchtokens.models import (
     OperationType,
     StatusList,
 )
-from batchtokens.services import status_lists
-from batchtokens.services.hold import hold_operation, resume_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.revoke import cancel_operation
-from batchtokens.services.settle import Closing, settle_redemption
-from batchtokens.services.status_lists import forget_status_lists, pack, sign_status_list
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.redemption.settle import Closing, settle_redemption
+from batchtokens.services.status import status_lists
+from batchtokens.services.status.status_lists import forget_status_lists, pack, sign_status_list
 from batchtokens_verifier.errors import TokenNotValid
 from batchtokens_verifier.status_list import verify_status_list
 from tests import mandates

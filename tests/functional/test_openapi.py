@@ -15,7 +15,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
 
 from authproject.web.browsable import PageRenderer
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
 from tests import mandates
 from tests.rest import OPERATIONS, REDEMPTIONS, Caller, person, redeem
 

@@ -6,7 +6,7 @@ import pytest
 
 from batchtokens.models import LedgerEntry, OperationToken, QueuedRun
 from batchtokens.models.operation_tokens import HoldKind
-from batchtokens.services.hold import hold_operation
+from batchtokens.services.mandates.hold import hold_operation
 from tests import factories, mandates
 from tests.rest import OPERATIONS, Caller, ask, code_of, person, same_words
 

@@ -8,9 +8,9 @@ import pytest
 
 from batchtokens.models import QueuedRun
 from batchtokens.models.operation_tokens import HoldKind
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.mandates.revoke import cancel_operation
 from tests import factories, mandates
 from tests.rest import QUEUE, Caller, code_of, job, machine, person, pointers_of
 

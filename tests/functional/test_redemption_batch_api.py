@@ -8,9 +8,9 @@ import pytest
 from django.db import OperationalError
 
 from batchtokens.models import OperationToken, Redemption, RedemptionAttempt
-from batchtokens.services import redeem_batch
-from batchtokens.services.issue import Issued
-from batchtokens.services.reserve import write_reservations
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.redemption import redeem_batch
+from batchtokens.services.redemption.reserve import write_reservations
 from tests import mandates
 from tests.batches import answers, line, send, verdicts, whole_ledger
 from tests.rest import Caller, end_leases, machine, redeem

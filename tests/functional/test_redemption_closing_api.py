@@ -8,8 +8,8 @@ import pytest
 
 from batchtokens.models import OperationToken, Redemption
 from batchtokens.models.operation_tokens import HoldKind
-from batchtokens.services.issue import Issued
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.revoke import cancel_operation
 from tests.rest import REDEMPTIONS, Caller, code_of, end_leases, redeem, same_words
 
 pytestmark = pytest.mark.django_db

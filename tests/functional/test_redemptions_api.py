@@ -11,9 +11,9 @@ from accounts.models import SecurityEvent, ServiceClient
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.models import OperationToken, Redemption, RedemptionAttempt
 from batchtokens.models.operation_tokens import HoldKind
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.mandates.revoke import cancel_operation
 from batchtokens_verifier.receipts import verify_receipt
 from tests import mandates
 from tests.rest import REDEMPTIONS, Caller, code_of, end_leases, job, person, redeem

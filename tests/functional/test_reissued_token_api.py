@@ -6,8 +6,8 @@ import pytest
 
 from accounts.models import SecurityEvent
 from accounts.services.retire_signing_key import retire_signing_key
-from batchtokens.services.issue import Issued
-from batchtokens.services.reissue import reissuable, reissue_operations
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.keys.reissue import reissuable, reissue_operations
 from tests import factories, mandates
 from tests.rest import OPERATIONS, QUEUE, Caller, code_of, machine, person, redeem
 from tests.tokens import claims_of

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from authproject.wsgi import application
 from batchtokens.api.ndjson import MEDIA_TYPE
 from batchtokens.models import Consent, OperationType
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
 from tests import mandates
 from tests.federation import configure
 from tests.identity_providers import GITHUB_ENTRY

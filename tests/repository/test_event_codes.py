@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from accounts.services.describe_event import DESCRIPTIONS
 from tests.repository.tree import text, tracked
 
-RECORDERS = {"record_event", "count_refusal", "SecurityEvent"}
+RECORDERS = {"record_event", "record_reconciliation", "count_refusal", "SecurityEvent"}
 APPS = ("accounts/", "authproject/", "batchtokens/")
 
 

@@ -13,8 +13,8 @@ from accounts.management.base import Findings
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from authproject.management import sink_findings
 from batchtokens.models import Checkpoint, LedgerLeaf, LedgerNode
-from batchtokens.services.seal import Sealing
-from batchtokens.services.sink import checkpoint_files
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.ledger.sink import checkpoint_files
 from tests.guards import as_insider
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from accounts.tokens.keyring import forget_key_ring
 from authproject.observability import health
 from batchtokens.models import LedgerEntry
 from batchtokens.models.clock import database_now
-from batchtokens.services.seal import Sealing
+from batchtokens.services.ledger.seal import Sealing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

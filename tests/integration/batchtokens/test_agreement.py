@@ -17,10 +17,10 @@ from django.conf import settings
 from accounts.models import ServiceClient
 from accounts.tokens import backend
 from batchtokens.models import LedgerEntry, Redemption
-from batchtokens.services import redeem
-from batchtokens.services.introspect import introspect_operation_token
-from batchtokens.services.redeem import verify_request
-from batchtokens.services.reserve import RedemptionRequest
+from batchtokens.services.mandates.introspect import introspect_operation_token
+from batchtokens.services.redemption import redeem
+from batchtokens.services.redemption.redeem import verify_request
+from batchtokens.services.redemption.reserve import RedemptionRequest
 from batchtokens_verifier.claims import CLOCK_SKEW_SECONDS, parse_operation_token
 from batchtokens_verifier.errors import OperationTokenNotValid, VerificationError
 from batchtokens_verifier.jws import KeySet, Purpose

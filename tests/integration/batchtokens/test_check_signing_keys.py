@@ -12,7 +12,7 @@ from accounts.models import SigningKey
 from accounts.services.retire_signing_key import retire_signing_key
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from accounts.tokens.keyring import load_key_ring
-from batchtokens.services.check_signing_keys import find_revived_keys
+from batchtokens.services.keys.check_signing_keys import find_revived_keys
 from batchtokens_verifier.jws import Purpose
 
 pytestmark = pytest.mark.django_db

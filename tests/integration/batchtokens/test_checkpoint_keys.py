@@ -11,14 +11,14 @@ from accounts.services.rotate_signing_keys import ensure_signing_keys
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.errors import LedgerBehind
 from batchtokens.models import Checkpoint, LedgerEntry, LedgerLeaf, LedgerNode
-from batchtokens.services.check_ledger_head import forget_sink
-from batchtokens.services.export_ledger import export_ledger
-from batchtokens.services.prove import find_checkpoint, prove_consistency
-from batchtokens.services.reconcile_ledger import accept_loss
-from batchtokens.services.seal import Sealing
-from batchtokens.services.sink import newest_checkpoint
-from batchtokens.services.verify_ledger import verify_ledger
-from batchtokens.services.verify_tree import verify_tree
+from batchtokens.services.ledger.check_ledger_head import forget_sink
+from batchtokens.services.ledger.export_ledger import export_ledger
+from batchtokens.services.ledger.prove import find_checkpoint, prove_consistency
+from batchtokens.services.ledger.reconcile_ledger import accept_loss
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.ledger.sink import newest_checkpoint
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.ledger.verify_tree import verify_tree
 from batchtokens_verifier.checkpoints import verify_checkpoint, verify_heads_consistent
 from batchtokens_verifier.errors import TokenNotValid
 from batchtokens_verifier.exports import verify_export

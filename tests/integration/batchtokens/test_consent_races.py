@@ -17,13 +17,13 @@ from accounts.services.lock_person import lock_person
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models import Consent, LedgerEntry, OperationToken
 from batchtokens.models.clock import database_now
-from batchtokens.services import request_consent as requests
-from batchtokens.services.confirm_consent import confirm_consent
-from batchtokens.services.create_operation import OperationRequest, create_operation
-from batchtokens.services.exchange import exchange_access_token
-from batchtokens.services.freeze_operations import freeze_operations
-from batchtokens.services.preview_operation import MandateRequest
-from batchtokens.services.request_consent import request_consent
+from batchtokens.services.consent import request_consent as requests
+from batchtokens.services.consent.confirm_consent import confirm_consent
+from batchtokens.services.consent.preview_operation import MandateRequest
+from batchtokens.services.consent.request_consent import request_consent
+from batchtokens.services.issuing.create_operation import OperationRequest, create_operation
+from batchtokens.services.issuing.exchange import exchange_access_token
+from batchtokens.services.mandates.freeze_operations import freeze_operations
 from batchtokens_verifier.errors import ProblemError
 from tests import factories, mandates
 from tests.races import at_once

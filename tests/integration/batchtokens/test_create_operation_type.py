@@ -9,8 +9,8 @@ import pytest
 
 from batchtokens.errors import OperationTypeNotValid
 from batchtokens.models import Consent, OperationType
-from batchtokens.services.create_operation_type import create_operation_type
-from batchtokens.services.switch_operation_type import switch_operation_type
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
+from batchtokens.services.operation_types.switch_operation_type import switch_operation_type
 from tests import factories, mandates
 
 pytestmark = pytest.mark.django_db

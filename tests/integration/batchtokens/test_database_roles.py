@@ -12,9 +12,9 @@ from django.db import ProgrammingError, connection, transaction
 
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models import HoldKind, LedgerEntry
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.seal import Sealing
-from batchtokens.services.settle import Closing, settle_redemption
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.redemption.settle import Closing, settle_redemption
 from tests import mandates
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]

@@ -12,11 +12,11 @@ import pytest
 from accounts.models import ServiceClient, User
 from batchtokens.models import HoldKind, OperationType, QueuedRun, RunState
 from batchtokens.models.clock import database_now
-from batchtokens.services import dispatch
-from batchtokens.services.deliver import deliver_run
-from batchtokens.services.dispatch import LAST_CALL, Outcome, claim_runs, finish_run
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.queue import dispatch
+from batchtokens.services.queue.deliver import deliver_run
+from batchtokens.services.queue.dispatch import LAST_CALL, Outcome, claim_runs, finish_run
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from tests import mandates
 
 pytestmark = pytest.mark.django_db

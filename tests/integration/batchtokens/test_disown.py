@@ -12,9 +12,9 @@ from batchtokens.models import (
     OperationToken,
     Status,
 )
-from batchtokens.services.disown import disown_operations
-from batchtokens.services.introspect import introspect_operation_token
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.keys.disown import disown_operations
+from batchtokens.services.mandates.introspect import introspect_operation_token
 from batchtokens_verifier.errors import (
     OperationTokenNotValid,
     ProblemError,

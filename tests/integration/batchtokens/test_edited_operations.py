@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batchtokens.models import LedgerEntry, Redemption, RedemptionAttempt
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
 from batchtokens_verifier.errors import OperationMismatch
 from tests import edits, mandates, rest
 

@@ -13,11 +13,11 @@ from accounts.services.retire_signing_key import retire_signing_key
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.errors import EvidenceNotReady
 from batchtokens.models import HoldKind, LedgerEntry, OperationToken
-from batchtokens.services.collect_evidence import collect_evidence
-from batchtokens.services.hold import hold_operation, resume_operation
-from batchtokens.services.reissue import reissuable, reissue_operations
-from batchtokens.services.seal import Sealing
-from batchtokens.services.settle import Closing, release_redemption, settle_redemption
+from batchtokens.services.keys.reissue import reissuable, reissue_operations
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
+from batchtokens.services.reports.collect_evidence import collect_evidence
 from batchtokens_verifier.errors import EvidenceNotValid
 from batchtokens_verifier.evidence import WARNING, verify_evidence
 from batchtokens_verifier.jws import KeySet

@@ -12,9 +12,9 @@ from batchtokens.errors import NoNewToken, OperationFinal, OperationNotFound
 from batchtokens.models import (
     HoldKind,
 )
-from batchtokens.services.fetch_token import fetch_reissued_token
-from batchtokens.services.issue import Issued
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.keys.fetch_token import fetch_reissued_token
+from batchtokens.services.mandates.revoke import cancel_operation
 from tests import factories, mandates
 from tests.reissues import (
     DAILY,

@@ -10,9 +10,9 @@ import pytest
 
 from batchtokens.errors import LedgerBehind
 from batchtokens.models import LedgerLeaf, LedgerNode
-from batchtokens.services import check_ledger_head as module
-from batchtokens.services.check_ledger_head import check_ledger_head
-from batchtokens.services.seal import Sealing
+from batchtokens.services.ledger import check_ledger_head as module
+from batchtokens.services.ledger.check_ledger_head import check_ledger_head
+from batchtokens.services.ledger.seal import Sealing
 from tests import mandates
 from tests.guards import as_insider
 

@@ -6,10 +6,10 @@ import pytest
 
 from batchtokens.errors import HoldNotAllowed, OperationFinal, OperationNotFound
 from batchtokens.models import HoldKind, LedgerEntry, OperationToken, QueuedRun, salted_digest
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.hold import LIFTS, hold_operation, resume_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.hold import LIFTS, hold_operation, resume_operation
+from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from batchtokens_verifier.errors import OperationHeld, OperationRevoked
 from tests import mandates
 

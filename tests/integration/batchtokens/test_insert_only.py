@@ -15,7 +15,7 @@ from batchtokens.models import (
     Redemption,
     RedemptionAttempt,
 )
-from batchtokens.services.hold import hold_operation
+from batchtokens.services.mandates.hold import hold_operation
 from tests import mandates
 from tests.guards import as_insider
 

@@ -21,8 +21,8 @@ from batchtokens.errors import (
     TriggerNotAllowed,
 )
 from batchtokens.models import LedgerEntry, OperationToken, OperationType
-from batchtokens.services.create_operation_type import create_operation_type
-from batchtokens.services.exchange import exchange_access_token
+from batchtokens.services.issuing.exchange import exchange_access_token
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
 from batchtokens_verifier.claims import parse_operation_token
 from batchtokens_verifier.errors import (
     IdempotencyMismatch,

@@ -19,12 +19,12 @@ from batchtokens.models import (
     OperationType,
     QueuedRun,
 )
-from batchtokens.services import issue_in_bulk as service
-from batchtokens.services.issue import Issued
-from batchtokens.services.issue_in_bulk import BulkOutcome, Destination
-from batchtokens.services.redeem_batch import Line, redeem_batch
-from batchtokens.services.reserve import RedemptionAnswer, RedemptionRequest
-from batchtokens.services.status_places import Place, take_places
+from batchtokens.services.issuing import issue_in_bulk as service
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.issuing.issue_in_bulk import BulkOutcome, Destination
+from batchtokens.services.redemption.redeem_batch import Line, redeem_batch
+from batchtokens.services.redemption.reserve import RedemptionAnswer, RedemptionRequest
+from batchtokens.services.status.status_places import Place, take_places
 from batchtokens_verifier.claims import parse_operation_token
 from batchtokens_verifier.jws import Purpose
 from tests import bulk, factories, mandates
@@ -214,23 +214,6 @@ def test_a_reference_of_another_line_is_refused(world: mandates.Savings) -> None
     assert bulk.codes(bulk.issue(*lines)) == ["issued", "idempotency_mismatch"]
     assert bulk.codes(bulk.issue(lines[1])) == ["idempotency_mismatch"]
     assert OperationToken.objects.count() == 1
-
-
-def test_the_built_in_triggers_token_is_queued_and_never_handed_out(
-    world: mandates.Savings,
-) -> None:
-    limits = mandates.constraints(schedule="FREQ=DAILY;COUNT=3", due_window="PT1H")
-    (outcome,) = bulk.issue(bulk.line(client=None, constraints=limits))
-    assert outcome.token == ""
-    assert QueuedRun.objects.count() == 3
-    assert OperationToken.objects.get().sealed_token is None
-
-
-def test_queues_a_triggers_runs(world: mandates.Savings) -> None:
-    (outcome,) = bulk.issue(bulk.line(), to=bulk.QUEUE)
-    assert outcome.token == ""
-    run = QueuedRun.objects.get()
-    assert (run.operation_token, run.occurrence) == (row_of(outcome), "p0")
 
 
 def test_a_dry_run_says_the_same_and_stores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from batchtokens.models import LedgerEntry, OperationToken
-from batchtokens.services.issue_in_bulk import BulkStatus
+from batchtokens.services.issuing.issue_in_bulk import BulkStatus
 from tests import bulk, mandates
 
 pytestmark = pytest.mark.django_db

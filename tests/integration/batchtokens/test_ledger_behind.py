@@ -10,12 +10,13 @@ from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.errors import LedgerBehind, NothingToReconcile
 from batchtokens.models import Checkpoint, LedgerEntry, LedgerLeaf, LedgerNode, OperationToken
 from batchtokens.models.clock import database_now
-from batchtokens.services.check_ledger_head import forget_sink
-from batchtokens.services.reconcile_ledger import accept_loss
-from batchtokens.services.seal import Sealing
-from batchtokens.services.sink import checkpoint_files, newest_checkpoint
-from batchtokens.services.verify_ledger import verify_ledger
-from batchtokens.services.verify_tree import verify_tree
+from batchtokens.services.ledger.check_ledger_head import forget_sink
+from batchtokens.services.ledger.find_decision import Found, find_decision
+from batchtokens.services.ledger.reconcile_ledger import accept_loss
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.ledger.sink import checkpoint_files, newest_checkpoint
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.ledger.verify_tree import verify_tree
 from batchtokens_verifier.errors import OperationHeld
 from tests import ledgers, mandates
 from tests.guards import as_insider
@@ -34,6 +35,11 @@ def world(settings: Any, tmp_path: Path) -> mandates.Savings:
 def restored(world: mandates.Savings) -> Any:
     """A mandate in a database as it was before another one was issued, sealed and redeemed."""
     issued = ledgers.issue_daily(world)
+    seal_more_and_lose_it(world)
+    return issued
+
+
+def seal_more_and_lose_it(world: mandates.Savings) -> None:
     Sealing().look()
     kept = LedgerLeaf.objects.count()
     other = ledgers.issue_daily(world)
@@ -42,7 +48,6 @@ def restored(world: mandates.Savings) -> Any:
     with as_insider():
         go_back_to(kept)
     forget_sink()
-    return issued
 
 
 def go_back_to(size: int) -> None:
@@ -88,17 +93,33 @@ def test_a_token_that_the_backup_does_not_know_is_not_refused_for_good(
         mandates.redeem(world, restored, "again")
 
 
+def test_an_answer_that_the_backup_knows_is_not_repeated(world: mandates.Savings) -> None:
+    issued = ledgers.issue_daily(world)
+    mandates.redeem(world, issued, "mine")
+    seal_more_and_lose_it(world)
+
+    with pytest.raises(LedgerBehind):  # it may have been settled or released since
+        mandates.redeem(world, issued, "mine")
+
+
+def all_entries() -> list[str]:
+    return list(LedgerEntry.objects.values_list("entry", flat=True))
+
+
 def test_a_loss_that_is_declared_lets_it_go_on(world: mandates.Savings, restored: Any) -> None:
     lost = newest_checkpoint()
     assert lost is not None
     kept = Checkpoint.objects.latest("size").size
 
-    done = accept_loss(reason="the disk burned")
+    done = accept_loss(reason="the disk burned", actor="operator:olga")
 
     assert (done.lost, done.kept, done.held) == (lost.head, kept, 1)
     assert done.head.epoch == 1
     told = LedgerEntry.objects.filter(kind="reconciled").values_list("entry", flat=True)
     assert json.loads(told[0])["data"]["lost"]["root"] == lost.head.root
+    assert not [text for text in all_entries() if "burned" in text or "olga" in text]
+    found = find_decision(LedgerEntry.objects.get(kind="reconciled"))
+    assert found == Found("operator:olga", "the disk burned", is_as_recorded=True)
     with pytest.raises(OperationHeld):
         mandates.redeem(world, restored, "again")
     ledgers.issue_daily(world)
@@ -110,7 +131,7 @@ def test_killed_in_between_it_is_declared_once(
     world: mandates.Savings, restored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("batchtokens.services.reconcile_ledger.publish", lambda head: 1 / 0)
+        patch.setattr("batchtokens.services.ledger.reconcile_ledger.publish", lambda head: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             accept_loss(reason="the disk burned")
     with pytest.raises(LedgerBehind):
@@ -125,12 +146,13 @@ def test_killed_in_between_it_is_declared_once(
 def test_a_forged_declaration_opens_no_epoch(world: mandates.Savings, restored: Any) -> None:
     """Only the command does, which writes to the sink; the database alone cannot."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("batchtokens.services.reconcile_ledger.publish", lambda head: 1 / 0)
+        patch.setattr("batchtokens.services.ledger.reconcile_ledger.publish", lambda head: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             accept_loss(reason="not told to anybody")
 
     with pytest.raises(LedgerBehind):
         mandates.redeem(world, restored, "again")
+    assert "tree" in {finding.operation_id for finding in all_findings()}
 
 
 def test_where_nothing_is_lost_nothing_is_declared(world: mandates.Savings) -> None:

@@ -11,12 +11,12 @@ import pytest
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.errors import LimitNotLower
 from batchtokens.models import LedgerEntry, OperationToken, Redemption
-from batchtokens.services.check_redemption import check_redemption
-from batchtokens.services.issue import Issued
-from batchtokens.services.lower_limits import Limits, lower_limits
-from batchtokens.services.redeem import RedemptionRequest
-from batchtokens.services.redeem_batch import Line, redeem_batch
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.mandates.lower_limits import Limits, lower_limits
+from batchtokens.services.redemption.check_redemption import check_redemption
+from batchtokens.services.redemption.redeem import RedemptionRequest
+from batchtokens.services.redemption.redeem_batch import Line, redeem_batch
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import LimitExceeded, ProblemError
 from tests import mandates
@@ -90,6 +90,36 @@ def test_binds_what_check_says(world: mandates.Savings, operation: Any) -> None:
     told = ask()
     assert isinstance(told.refusal, LimitExceeded)
     assert (told.remaining.total, told.remaining.occurrences) == (Amount(2000, "USD"), 4)
+
+
+def test_what_is_left_is_never_less_than_nothing(world: mandates.Savings) -> None:
+    issued = mandates.issue(world, **FIVE)
+    for number in range(2):
+        mandates.redeem(world, issued, f"run-{number}")
+    lower(issued, max_total=FIFTY, max_occurrences=1)
+
+    left = check_redemption(by=world.alice, public_id=issued.row.public_id).remaining
+
+    assert (left.total, left.occurrences) == (Amount(0, "USD"), 0)
+
+
+def test_what_was_lowered_before_stays(world: mandates.Savings) -> None:
+    issued = mandates.issue(world, **FIVE)
+    lower(issued, max_total=FIFTY)
+    lower(issued, max_occurrences=2)
+
+    assert OperationToken.objects.get().lowered == {
+        "max_total": FIFTY.as_json(),
+        "max_occurrences": 2,
+    }
+
+
+def test_a_fixed_amount_is_what_a_run_moves_at_most(world: mandates.Savings) -> None:
+    issued = mandates.issue(world, **FIVE | {"max_individual_amount": None})
+
+    with pytest.raises(LimitNotLower):
+        lower(issued, max_individual_amount=Amount(5001, "USD"))
+    assert lower(issued, max_individual_amount=FIFTY).lowered == {}
 
 
 def test_an_earlier_answer_stays_and_a_new_attempt_is_bound(world: mandates.Savings) -> None:

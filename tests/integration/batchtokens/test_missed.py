@@ -12,14 +12,14 @@ import pytest
 
 from accounts.models import SecurityEvent
 from batchtokens.models import HoldKind, OperationToken, Redemption
-from batchtokens.services import find_missed as module
-from batchtokens.services.find_missed import Search, find_occurrences
-from batchtokens.services.hold import hold_operation, resume_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.occurrences import GRACE, OccurrenceState
-from batchtokens.services.report_missed import missed_recently, report_missed
-from batchtokens.services.revoke import cancel_operation
-from batchtokens.services.settle import Closing, release_redemption, settle_redemption
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.occurrences import GRACE, OccurrenceState
+from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
+from batchtokens.services.reports import find_missed as module
+from batchtokens.services.reports.find_missed import Search, find_occurrences
+from batchtokens.services.reports.report_missed import missed_recently, report_missed
 from tests import factories, mandates
 from tests.budgets import budget
 

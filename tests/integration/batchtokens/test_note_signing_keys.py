@@ -16,7 +16,7 @@ from batchtokens.models import (
     EntryKind,
     LedgerEntry,
 )
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
 from batchtokens_verifier.jws import Purpose
 from tests import mandates
 from tests.reissues import (

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchtokens.models import HoldKind, Redemption, RedemptionStatus
-from batchtokens.services.hold import hold_operation, resume_operation
-from batchtokens.services.occurrences import (
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.occurrences import (
     GRACE,
     History,
     Hold,
@@ -20,8 +20,8 @@ from batchtokens.services.occurrences import (
     fold_holds,
     tell_occurrences,
 )
-from batchtokens.services.revoke import cancel_operation
-from batchtokens.services.settle import Closing, release_redemption, settle_redemption
+from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
 from batchtokens_verifier.constraints import Amount, Constraints, SlotPlan, plan_slots
 from tests import mandates
 from tests.budgets import budget

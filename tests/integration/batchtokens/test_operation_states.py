@@ -7,8 +7,8 @@ import pytest
 from batchtokens.errors import OperationFinal
 from batchtokens.models import STATUS_TRANSITIONS, TRANSITIONS, HoldKind, OperationToken, Status
 from batchtokens.models.clock import database_now
-from batchtokens.services.hold import can_change, check_changeable, hold_operation
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.mandates.hold import can_change, check_changeable, hold_operation
+from batchtokens.services.mandates.revoke import cancel_operation
 from tests import mandates
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,12 +9,12 @@ import pytest
 from accounts.models import SessionFamily
 from batchtokens.errors import LedgerBroken, SubjectTokenSpent
 from batchtokens.models import OperationToken, QueuedRun, Redemption
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.erase import erase_sealed_tokens
-from batchtokens.services.exchange import exchange_access_token
-from batchtokens.services.introspect import INACTIVE, introspect_operation_token
-from batchtokens.services.issue import Issued
-from batchtokens.services.settle import Closing, release_redemption, settle_redemption
+from batchtokens.services.issuing.erase_sealed_tokens import erase_sealed_tokens
+from batchtokens.services.issuing.exchange import exchange_access_token
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.introspect import INACTIVE, introspect_operation_token
+from batchtokens.services.queue.enqueue import enqueue_operation_token
+from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
 from batchtokens_verifier.errors import IdempotencyMismatch, OperationTokenNotValid
 from tests import factories, mandates
 

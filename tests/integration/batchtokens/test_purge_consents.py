@@ -10,8 +10,8 @@ import pytest
 from django.core.management import call_command
 
 from batchtokens.models import Consent, OperationToken
-from batchtokens.services.purge_consents import purge_consents
-from batchtokens.services.request_consent import LIFETIME
+from batchtokens.services.consent.purge_consents import purge_consents
+from batchtokens.services.consent.request_consent import LIFETIME
 from tests import mandates
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 
 from batchtokens.models import ExecutorUse, UsePeriod
-from batchtokens.services.purge_executor_uses import purge_executor_uses
+from batchtokens.services.redemption.purge_executor_uses import purge_executor_uses
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -12,12 +12,12 @@ from standardwebhooks import Webhook
 
 from accounts.models import SecurityEvent
 from batchtokens.models import HoldKind, QueuedRun, RunState
-from batchtokens.services.deliver import deliver_run
-from batchtokens.services.dispatch import Outcome, backoff, claim_runs, finish_run
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.hold import hold_operation, resume_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.queue.deliver import deliver_run
+from batchtokens.services.queue.dispatch import Outcome, backoff, claim_runs, finish_run
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from batchtokens_verifier.errors import (
     OperationHeld,
     OperationMismatch,

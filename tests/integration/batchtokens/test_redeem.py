@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from batchtokens.models import LedgerEntry, OperationToken, Redemption
-from batchtokens.services.issue import Issued
+from batchtokens.services.issuing.issue import Issued
 from batchtokens_verifier.claims import redemption_id
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import (

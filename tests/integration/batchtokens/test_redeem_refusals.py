@@ -9,8 +9,14 @@ from accounts.errors import IdempotencyKeyMissing
 from accounts.models import SecurityEvent
 from batchtokens.errors import LedgerBroken
 from batchtokens.models import OperationToken, OperationType, Redemption
-from batchtokens.services.issue import Issued
-from batchtokens_verifier.errors import OperationHeld, OperationMismatch, OperationTokenNotValid
+from batchtokens.services.issuing.issue import Issued
+from batchtokens_verifier.constraints import Amount
+from batchtokens_verifier.errors import (
+    OperationHeld,
+    OperationMismatch,
+    OperationTokenNotValid,
+    OutsideValidity,
+)
 from tests import factories, mandates
 
 pytestmark = pytest.mark.django_db
@@ -115,6 +121,16 @@ def test_a_refusal_is_recorded_once_however_often_it_is_asked(
 
     event = SecurityEvent.objects.get(code="operation_mismatch")
     assert (event.client, event.outcome) == (world.redeemer, "refused")
+
+
+def test_what_is_over_is_told_so_whatever_is_asked_of_it(world: mandates.Savings) -> None:
+    variable = {name: value for name, value in mandates.OPERATION.items() if name != "amount"}
+    cap = {"amount": "60.00", "currency": "USD"}
+    issued = mandates.issue(world, operation=variable, max_individual_amount=cap)
+    more, end = Amount(6001, "USD"), issued.row.valid_to
+
+    with pytest.raises(OutsideValidity):
+        mandates.redeem(world, issued, operation=variable, amount=more, now=end)
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])

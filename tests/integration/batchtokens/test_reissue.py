@@ -17,12 +17,12 @@ from batchtokens.models import (
     QueuedRun,
     RunState,
 )
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.introspect import introspect_operation_token
-from batchtokens.services.issue import Issued
-from batchtokens.services.reissue import reissuable, reissue_operations
-from batchtokens.services.revoke import cancel_operation
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.keys.reissue import reissuable, reissue_operations
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.mandates.introspect import introspect_operation_token
+from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from batchtokens_verifier.errors import (
     OperationTokenNotValid,
     SlotAlreadyRedeemed,

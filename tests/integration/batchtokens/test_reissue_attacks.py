@@ -14,12 +14,12 @@ from batchtokens.models import (
     OperationToken,
     QueuedRun,
 )
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.reconcile_ledger import hold_all
-from batchtokens.services.reissue import reissuable, reissue_operations
-from batchtokens.services.signatures import claims_context
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.issuing.signatures import claims_context
+from batchtokens.services.keys.reissue import reissuable, reissue_operations
+from batchtokens.services.ledger.reconcile_ledger import hold_all
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from batchtokens_verifier.canonical import b64url
 from tests import insiders, mandates
 from tests.guards import as_insider

@@ -15,13 +15,13 @@ from accounts.services.retire_signing_key import retire_signing_key
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.models import HoldKind, LedgerEntry, OperationToken
-from batchtokens.services.create_operation import OperationRequest, create_operation
-from batchtokens.services.disown import disown_operations
-from batchtokens.services.exchange import exchange_access_token
-from batchtokens.services.issue import Issued
-from batchtokens.services.reissue import reissuable, reissue_operations
-from batchtokens.services.revoke import cancel_operation
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.issuing.create_operation import OperationRequest, create_operation
+from batchtokens.services.issuing.exchange import exchange_access_token
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.keys.disown import disown_operations
+from batchtokens.services.keys.reissue import reissuable, reissue_operations
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.mandates.revoke import cancel_operation
 from batchtokens_verifier.errors import OperationTokenNotValid, ProblemError
 from tests import bulk, mandates
 from tests.mailbox import code_sent
@@ -82,7 +82,7 @@ def test_nothing_counts_that_a_stolen_key_signs_meanwhile(
 ) -> None:
     """Every process still believes the key, and signs with it."""
     ring = current_key_ring()
-    for module in ("batchtokens.services.redeem", "accounts.tokens.backend"):
+    for module in ("batchtokens.services.redemption.redeem", "accounts.tokens.backend"):
         monkeypatch.setattr(f"{module}.current_key_ring", lambda **_: ring)
     old = [mandates.issue(world) for _ in range(AT_ONCE)]
     kid = old[0].row.kid

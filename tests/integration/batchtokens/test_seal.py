@@ -20,9 +20,9 @@ from batchtokens.models import (
 )
 from batchtokens.models import sealing as sealing_models
 from batchtokens.models.clock import database_now
-from batchtokens.services import seal, sink
-from batchtokens.services.seal import Sealing
-from batchtokens.services.sink import checkpoint_files, newest_checkpoint, read_checkpoint
+from batchtokens.services.ledger import seal, sink
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.ledger.sink import checkpoint_files, newest_checkpoint, read_checkpoint
 from batchtokens_verifier.canonical import b64url
 from batchtokens_verifier.checkpoints import TreeHead
 from batchtokens_verifier.jws import Purpose

@@ -6,11 +6,17 @@ import pytest
 
 from batchtokens.errors import RedemptionNotFound, ReleaseLimitReached
 from batchtokens.models import HoldKind, OperationToken, Redemption
-from batchtokens.services.issue import Issued
-from batchtokens.services.redeem import RedemptionAnswer
-from batchtokens.services.revoke import cancel_operation
-from batchtokens.services.settle import Closing, release_redemption, settle_redemption
-from batchtokens_verifier.errors import IdempotencyMismatch, LeaseLost
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.redemption.redeem import RedemptionAnswer
+from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
+from batchtokens_verifier.constraints import Amount
+from batchtokens_verifier.errors import (
+    IdempotencyMismatch,
+    LeaseLost,
+    OperationMismatch,
+    SlotAlreadyRedeemed,
+)
 from tests import factories, mandates
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +115,23 @@ def test_a_released_slot_is_free_again_at_the_same_amount_and_id(
     assert OperationToken.objects.get().taken_count == 1
 
 
+def test_a_released_slot_has_its_amount_for_ever(world: mandates.Savings) -> None:
+    operation = {name: value for name, value in mandates.OPERATION.items() if name != "amount"}
+    thirty, forty = Amount(3000, "USD"), Amount(4000, "USD")
+    issued = mandates.issue(
+        world, operation=operation, max_individual_amount=forty.as_json(), max_occurrences=2
+    )
+    first = mandates.redeem(world, issued, "1", operation=operation, amount=thirty)
+    release_redemption(by=world.redeemer, closing=closing(first, note="no"))
+
+    for slot, refusal in ((first.redemption.slot, OperationMismatch), (None, SlotAlreadyRedeemed)):
+        with pytest.raises(refusal):
+            mandates.redeem(world, issued, "2", operation=operation, amount=forty, occurrence=slot)
+
+    again = mandates.redeem(world, issued, "3", operation=operation, amount=thirty)
+    assert again.redemption.pk == first.redemption.pk
+
+
 def test_settled_and_released_exclude_each_other(
     world: mandates.Savings, redeemed: RedemptionAnswer
 ) -> None:
@@ -116,6 +139,30 @@ def test_settled_and_released_exclude_each_other(
 
     with pytest.raises(LeaseLost):
         release_redemption(by=world.redeemer, closing=closing(redeemed, note="regret"))
+
+
+def test_releasing_again_gives_the_same_receipt_for_the_same_reason_only(
+    world: mandates.Savings, redeemed: RedemptionAnswer
+) -> None:
+    receipts = {
+        release_redemption(by=world.redeemer, closing=closing(redeemed, note="no")).closing_receipt
+        for _ in range(2)
+    }
+    assert len(receipts) == 1
+    assert Redemption.objects.get().releases == 1
+
+    with pytest.raises(IdempotencyMismatch):
+        release_redemption(by=world.redeemer, closing=closing(redeemed, note="other"))
+
+
+def test_the_instant_of_settling_is_kept(
+    world: mandates.Savings, redeemed: RedemptionAnswer
+) -> None:
+    later = redeemed.at + timedelta(minutes=1)
+
+    settle_redemption(by=world.redeemer, closing=closing(redeemed), now=later)
+
+    assert Redemption.objects.get().settled_at == later
 
 
 def test_what_was_released_cannot_be_settled(

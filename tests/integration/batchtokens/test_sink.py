@@ -16,11 +16,16 @@ from batchtokens.models import (
     LedgerNode,
     append_authority_entry,
 )
-from batchtokens.services import seal
-from batchtokens.services.reconcile_ledger import accept_loss
-from batchtokens.services.seal import Sealing
-from batchtokens.services.sink import checkpoint_files, newest_checkpoint, read_checkpoint
-from batchtokens.services.verify_tree import verify_tree
+from batchtokens.services.ledger import seal
+from batchtokens.services.ledger.reconcile_ledger import accept_loss
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.ledger.sink import (
+    checkpoint_files,
+    newest_checkpoint,
+    read_checkpoint,
+    sink_lock,
+)
+from batchtokens.services.ledger.verify_tree import verify_tree
 from tests.guards import as_insider
 
 pytestmark = pytest.mark.django_db
@@ -163,3 +168,12 @@ def test_a_file_that_is_never_there_to_be_read_is_told(clock: Clock, settings: A
 
     with pytest.raises(LedgerBehind):
         newest_checkpoint()
+
+
+def test_only_one_holds_the_sink(settings: Any, tmp_path: Path) -> None:
+    settings.LEDGER_SINK = tmp_path
+
+    with sink_lock() as first, sink_lock() as second:
+        assert (first, second) == (True, False)
+    with sink_lock() as third:
+        assert third

@@ -6,11 +6,11 @@ import pytest
 
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models import HoldKind, QueuedRun, RunState
-from batchtokens.services.dispatch import claim_runs
-from batchtokens.services.enqueue import enqueue_operation_token
-from batchtokens.services.hold import hold_operation, resume_operation
-from batchtokens.services.issue import Issued
-from batchtokens.services.occurrences import tell_occurrences
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.occurrences import tell_occurrences
+from batchtokens.services.queue.dispatch import claim_runs
+from batchtokens.services.queue.enqueue import enqueue_operation_token
 from tests import mandates, reissues
 
 pytestmark = pytest.mark.django_db

@@ -18,9 +18,9 @@ from batchtokens.errors import (
     ConsentRequired,
 )
 from batchtokens.models import Consent, LedgerEntry, OperationToken, OperationType, salted_digest
-from batchtokens.services.create_operation_type import create_operation_type
-from batchtokens.services.exchange import ExchangeRequest, exchange_access_token
-from batchtokens.services.freeze_operations import freeze_operations
+from batchtokens.services.issuing.exchange import ExchangeRequest, exchange_access_token
+from batchtokens.services.mandates.freeze_operations import freeze_operations
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
 from batchtokens_verifier.canonical import canonicalize, digest
 from batchtokens_verifier.claims import parse_operation_token
 from batchtokens_verifier.errors import IdempotencyMismatch, InvalidConstraints, ProblemError

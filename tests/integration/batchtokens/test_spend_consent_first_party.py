@@ -15,7 +15,7 @@ from batchtokens.errors import (
     MandateLimitReached,
 )
 from batchtokens.models import Consent, OperationToken
-from batchtokens.services.create_operation import OperationRequest, create_operation
+from batchtokens.services.issuing.create_operation import OperationRequest, create_operation
 from tests import mandates
 
 pytestmark = pytest.mark.django_db

@@ -15,8 +15,12 @@ from accounts.ids import public_id
 from accounts.services.retire_signing_key import retire_signing_key
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models import StatusList
-from batchtokens.services import status_lists
-from batchtokens.services.status_lists import SignedList, forget_status_lists, sign_status_list
+from batchtokens.services.status import status_lists
+from batchtokens.services.status.status_lists import (
+    SignedList,
+    forget_status_lists,
+    sign_status_list,
+)
 from tests import mandates
 from tests.tokens import header_of
 

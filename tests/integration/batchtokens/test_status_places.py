@@ -10,9 +10,9 @@ from django.db import IntegrityError
 
 from accounts.tokens.backend import verify_token
 from batchtokens.models import LedgerEntry, OperationToken, StatusList
-from batchtokens.services import status_places
-from batchtokens.services.status_places import clash_undone, draw_places, status_list_uri
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.status import status_places
+from batchtokens.services.status.status_places import clash_undone, draw_places, status_list_uri
 from batchtokens_verifier.jws import Purpose
 from tests import mandates
 

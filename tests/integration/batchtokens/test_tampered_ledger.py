@@ -25,10 +25,10 @@ from batchtokens.models import (
     Redemption,
     RedemptionAttempt,
 )
-from batchtokens.services.export_ledger import export_ledger
-from batchtokens.services.seal import Sealing
-from batchtokens.services.verify_ledger import Finding, verify_ledger
-from batchtokens.services.verify_tree import verify_tree
+from batchtokens.services.ledger.export_ledger import export_ledger
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.ledger.verify_ledger import Finding, verify_ledger
+from batchtokens.services.ledger.verify_tree import verify_tree
 from batchtokens_verifier.errors import LedgerNotValid
 from batchtokens_verifier.exports import verify_export
 from batchtokens_verifier.ledger import entry_hash

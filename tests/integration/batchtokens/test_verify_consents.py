@@ -11,8 +11,8 @@ from django.db.models import F
 from accounts.ids import new_id
 from accounts.models import ServiceClient, User
 from batchtokens.models import Consent, OperationToken
-from batchtokens.services.create_operation_type import create_operation_type
-from batchtokens.services.verify_ledger import verify_ledger
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.operation_types.create_operation_type import create_operation_type
 from tests import factories, mandates
 from tests.guards import as_insider
 

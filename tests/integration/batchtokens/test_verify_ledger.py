@@ -6,10 +6,17 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
-from batchtokens.models import HoldKind, LedgerEntry, OperationToken, Redemption, entry_hash
-from batchtokens.services.hold import hold_operation
-from batchtokens.services.settle import Closing, settle_redemption
-from batchtokens.services.verify_ledger import Finding, verify_ledger
+from batchtokens.models import (
+    HoldKind,
+    LedgerEntry,
+    OperationToken,
+    Redemption,
+    RedemptionAttempt,
+    entry_hash,
+)
+from batchtokens.services.ledger.verify_ledger import Finding, verify_ledger
+from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.redemption.settle import Closing, settle_redemption
 from tests import mandates
 from tests.guards import as_insider
 
@@ -107,6 +114,15 @@ def forge_the_link() -> None:
     entry.save()
 
 
+def take_the_answer_away() -> None:
+    """Only what an export has brought back has none."""
+    RedemptionAttempt.objects.all().delete()
+
+
+def take_the_closing_receipt_away() -> None:
+    Redemption.objects.update(closing_receipt="")
+
+
 @pytest.mark.parametrize(
     ("tamper", "seq"),
     [
@@ -125,6 +141,8 @@ def forge_the_link() -> None:
         (reword, 4),
         (put_in_a_float, 3),
         (forge_the_link, 2),
+        (take_the_answer_away, 0),
+        (take_the_closing_receipt_away, 0),
     ],
 )
 def test_names_the_first_bad_entry(

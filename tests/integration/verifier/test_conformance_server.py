@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from accounts.tokens import backend
-from batchtokens.services import redeem
+from batchtokens.services.redemption import redeem
 from batchtokens_verifier.jws import KeySet
 from tests.conformance.vectors import FOLDER
 from tests.integration.batchtokens import test_agreement as agreement
@@ -69,6 +69,8 @@ def test_introspection_takes_no_token_that_is_none() -> None:
     assert genuine - right == {
         "-11 s from its issue",
         "claim: aud is another executor",
+        "claim: aud in capitals",
+        "claim: aud with more behind it",
         "claim: aud without its slash",
         "claim: another issuer",
         "claim: issuer with a slash",

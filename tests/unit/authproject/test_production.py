@@ -19,6 +19,7 @@ SAFE = Deployment(
     database_engine="django.db.backends.postgresql",
     allow_sqlite=False,
     email_backend="django.core.mail.backends.smtp.EmailBackend",
+    metrics_token="",
 )
 
 
@@ -44,11 +45,17 @@ def test_starts_with_safe_settings() -> None:
         ({"allowed_hosts": ["auth.example.com", "*"]}, "ALLOWED_HOSTS"),
         ({"database_engine": "django.db.backends.sqlite3"}, "ALLOW_SQLITE"),
         ({"email_backend": "django.core.mail.backends.console.EmailBackend"}, "EMAIL_URL"),
+        ({"metrics_token": "8f1c5e02b7d94a6633e0f2751dc8a90"}, "METRICS_TOKEN"),
+        ({"metrics_token": "x" * 32}, "METRICS_TOKEN"),
     ],
 )
 def test_refuses_each_unsafe_setting_by_name(change: dict[str, Any], named: str) -> None:
     [sentence] = refusals(replace(SAFE, **change))
     assert named in sentence
+
+
+def test_starts_with_a_metrics_token_of_32_characters() -> None:
+    refuse_unsafe(replace(SAFE, metrics_token="8f1c5e02b7d94a6633e0f2751dc8a90b"))
 
 
 def test_runs_on_sqlite_when_told_so() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from batchtokens.services.match_schema import compile_match
+from batchtokens.services.operation_types.match_schema import compile_match
 from tests import mandates
 
 SCHEMA = {

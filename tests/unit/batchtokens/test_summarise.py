@@ -12,7 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchtokens.models import OperationType
-from batchtokens.services.summarise import describe_limits, summarise
+from batchtokens.services.operation_types.summarise import (
+    describe_limits,
+    describe_parties,
+    summarise,
+)
 from batchtokens_verifier.constraints import Amount, Constraints
 
 OPERATION: dict[str, Any] = {"action": "pay", "debtor": "a", "creditor": "b", "reference": "c"}
@@ -247,3 +251,24 @@ def test_reads_well() -> None:
 )
 def test_windows_are_said_in_words(window: str, words: str) -> None:
     assert f"within {words} of its time" in said(OPERATION, due_window=window)
+
+
+def parties(client_id: str, executor: str = "savings", audience: str = "https://a/") -> str:
+    return describe_parties(client_id=client_id, executor=executor, audience=audience)
+
+
+def test_names_who_gets_the_token_and_who_acts() -> None:
+    assert parties("trigger") == "Given to “trigger”, carried out by “savings” (“https://a/”)."
+    assert parties("") == "Carried out by “savings” (“https://a/”)."
+
+
+def test_parties_cannot_imitate_each_other() -> None:
+    shown = [
+        parties("a”, carried out by “b"),
+        parties("a", "b"),
+        parties("", "a”, carried out by “b"),
+        parties("", "a", "b”).  (“"),
+    ]
+
+    assert len(set(shown)) == len(shown)
+    assert shown[0].startswith("Given to “a\\”, carried out by \\“b”, carried out by ")

@@ -34,14 +34,19 @@ def problem(status: int, code: str) -> httpx.Response:
 
 
 def signed_delivery(
-    token: str, operation: dict[str, Any], *, attempt: int = 1, secret: str = DELIVERY_SECRET
+    token: str,
+    operation: dict[str, Any],
+    *,
+    attempt: int = 1,
+    secret: str = DELIVERY_SECRET,
+    webhook_id: str = "op_1.p0",
 ) -> tuple[dict[str, str], bytes]:
     """Return headers and body of a delivery, as the authority's worker makes them."""
     content = {"operation_token": token, "operation": operation}
     body = json.dumps({**content, "occurrence": "p0", "attempt": attempt})
     now = datetime.now(UTC)
-    signature = Webhook(secret).sign("op_1.p0", now, body)
-    headers = {"webhook-id": "op_1.p0", "webhook-timestamp": str(int(now.timestamp()))}
+    signature = Webhook(secret).sign(webhook_id, now, body)
+    headers = {"webhook-id": webhook_id, "webhook-timestamp": str(int(now.timestamp()))}
     return {**headers, "webhook-signature": signature}, body.encode()
 
 

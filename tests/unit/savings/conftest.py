@@ -9,6 +9,7 @@ import pytest
 
 from batchtokens_verifier.client import ExecutorClient
 from batchtokens_verifier.jwks import JwksCache
+from batchtokens_verifier.middleware.guards import Deliveries
 from batchtokens_verifier.policy import ExecutorPolicy
 from batchtokens_verifier.status_cache import StatusListCache
 from batchtokens_verifier.verifier import Verifier
@@ -50,11 +51,11 @@ def executor(http: httpx.Client, bank: Bank, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(executor_module, "RETRY_PAUSES", (0.0, 0.0))
     keys = JwksCache(f"{ISSUER}/.well-known/jwks.json", http=http)
     policy = ExecutorPolicy(ISSUER, AUDIENCE, frozenset({"savings.deposit"}))
+    verifier = Verifier(policy, keys, StatusListCache(ISSUER, keys=keys, http=http))
     return Executor(
         authority=ExecutorClient(ISSUER, "executor", "executors-secret", http=http),
-        verifier=Verifier(policy, keys, StatusListCache(ISSUER, keys=keys, http=http)),
+        deliveries=Deliveries(DELIVERY_SECRET, verifier),
         bank=bank,
-        delivery_secret=DELIVERY_SECRET,
     )
 
 

@@ -79,6 +79,14 @@ def test_refuses_a_delivery_that_is_not_signed(
     assert bank.latest() == []
 
 
+def test_refuses_a_delivery_whose_id_is_of_another_operation(
+    deliver: Deliver, authority: FakeAuthority, bank: Bank
+) -> None:
+    answer = deliver(authority.token(), webhook_id="op_2.p0")
+    assert (answer.status, answer.code) == (401, "delivery_not_valid")
+    assert (authority.calls["redemptions"], bank.latest()) == (0, [])
+
+
 def test_refuses_a_token_of_another_signer(deliver: Deliver, authority: FakeAuthority) -> None:
     answer = deliver(FakeAuthority().token())
     assert (answer.status, answer.code) == (403, "operation_token_not_valid")

@@ -24,6 +24,7 @@ _DOCUMENT = load("tokens")
 SIGNING_KEYS: dict[str, dict[str, str]] = _DOCUMENT["signing_keys"]
 KEYS = KeySet.from_jwks(_DOCUMENT["jwks"])
 
+OPERATION_ID = "op_0190a1b2c3d47e5f8a9b0c1d2e3f4a5b"
 OPERATION: dict[str, Any] = {
     "action": "savings.deposit",
     "amount": {"amount": "50.00", "currency": "USD"},
@@ -53,7 +54,7 @@ def detail(**changes: Any) -> dict[str, Any]:
         "type": "savings.deposit",
         "actions": ["savings.deposit"],
         "locations": [AUDIENCE],
-        "identifier": "op_0190a1b2c3d47e5f8a9b0c1d2e3f4a5b",
+        "identifier": OPERATION_ID,
         "operation": OPERATION,
         "valid_from": "2026-12-01T08:00:00Z",
         "valid_to": "2027-12-01T08:00:00Z",

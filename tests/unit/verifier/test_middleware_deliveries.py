@@ -25,6 +25,7 @@ from tests.unit.verifier.minting import (
     ISSUER,
     NOW,
     OPERATION,
+    OPERATION_ID,
     mint,
     operation_claims,
 )
@@ -79,11 +80,19 @@ def deliver_django(headers: dict[str, str], body: bytes) -> Answer:
 
 @pytest.fixture(params=[deliver_wsgi, deliver_asgi, deliver_django])
 def deliver(request: pytest.FixtureRequest) -> Ask:
-    def delivered(token: str, *, spoil: bytes = b"", age: int = 0, **headers: Any) -> Answer:
+    def delivered(
+        token: str,
+        *,
+        spoil: bytes = b"",
+        age: int = 0,
+        webhook_id: str = f"{OPERATION_ID}.o0",
+        **headers: Any,
+    ) -> Answer:
         members = {"operation": OPERATION, "occurrence": "o0", "attempt": 1}
         body = json.dumps({"operation_token": token} | members).encode()
         with time_machine.travel(NOW, tick=False):
-            names = {name.lower(): text for name, text in signed(body, age=age).items()}
+            found = signed(body, age=age, webhook_id=webhook_id)
+            names = {name.lower(): text for name, text in found.items()}
             body += spoil
             sent = {"content-length": str(len(body))} | names | headers
             kept = {name: text for name, text in sent.items() if text is not None}
@@ -123,6 +132,32 @@ def test_other_deliveries_are_refused(
     assert (answer.status, answer.problem["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
     assert "www-authenticate" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "webhook_id",
+    [
+        "op_00000000000000000000000000000000.o0",
+        f"{OPERATION_ID}.o1.o0",
+        f"x{OPERATION_ID}.o0",
+        f"{OPERATION_ID.upper()}.o0",
+        ".o0",
+    ],
+)
+def test_signed_delivery_under_another_operations_id_is_refused(
+    deliver: Ask, webhook_id: str
+) -> None:
+    answer = deliver(mint(operation_claims()), webhook_id=webhook_id)
+
+    assert (answer.status, answer.problem["code"]) == (401, "delivery_not_valid")
+
+
+def test_headers_of_another_delivery_are_refused(deliver: Ask) -> None:
+    others = signed(b"{}", webhook_id="op_00000000000000000000000000000000.o0")
+
+    answer = deliver(mint(operation_claims()), **{n.lower(): text for n, text in others.items()})
+
+    assert (answer.status, answer.problem["code"]) == (401, "delivery_not_valid")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 
 import batchtokens_verifier
 from tests.unit.verifier.authority import PretendAuthority
-from tests.unit.verifier.minting import OPERATION, detail, mint, operation_claims
+from tests.unit.verifier.minting import OPERATION, OPERATION_ID, detail, mint, operation_claims
 from tests.unit.verifier.status_lists import URI, status_token
 from tests.unit.verifier.vectors import load
 
@@ -82,10 +82,10 @@ def delivery(secret: str, *, status: Any = STATUS) -> tuple[dict[str, str], byte
     body = json.dumps({"operation_token": mint(claims)} | members).encode()
     stamp = str(int(time.time()))
     key = base64.b64decode(secret.removeprefix("whsec_"))
-    mac = hmac.new(key, f"op_a.o0.{stamp}.".encode() + body, hashlib.sha256).digest()
+    mac = hmac.new(key, f"{OPERATION_ID}.o0.{stamp}.".encode() + body, hashlib.sha256).digest()
     signature = f"v1,{base64.b64encode(mac).decode()}"
-    headers = {"webhook-id": "op_a.o0", "webhook-timestamp": stamp, "webhook-signature": signature}
-    return headers, body
+    headers = {"webhook-timestamp": stamp, "webhook-signature": signature}
+    return headers | {"webhook-id": f"{OPERATION_ID}.o0"}, body
 
 
 def test_sample_moves_money_once_and_settles(

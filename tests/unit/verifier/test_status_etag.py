@@ -8,6 +8,7 @@ import pytest
 from batchtokens_verifier.errors import StatusUnavailable
 from tests.unit.verifier.authority import Clock
 from tests.unit.verifier.minting import NOW
+from tests.unit.verifier.status_lists import status_token
 from tests.unit.verifier.test_cache_attacks import HERE, Serving, threads_at
 
 
@@ -47,3 +48,15 @@ def test_unchanged_says_nothing_about_a_list_that_is_over() -> None:
     with pytest.raises(StatusUnavailable):
         lists.get(HERE, now=NOW + timedelta(hours=1))
     assert "If-None-Match" not in source.requests[-1].headers
+
+
+def test_list_ends_where_the_clock_went_ahead_and_a_new_one_is_had_soon() -> None:
+    source, clock = Serving(), Clock()
+    _, lists = threads_at(source, clock)
+    lists.get(HERE, now=NOW)
+    later = NOW + timedelta(hours=1)
+    clock.now += 2  # far less than the pause between two fetches of a list that still serves
+    source.etag = '"the list at hand says nothing any more"'
+    source.list = status_token(iat=int(later.timestamp()), exp=int(later.timestamp()) + 3600)
+
+    assert lists.get(HERE, now=later).age(later) == 0

@@ -1,4 +1,4 @@
-"""A world of mandates for a machine: the services on one side, the model in memory on the other.
+"""A world of mandates: the services on one side, the model in memory on the other.
 
 Every world begins with an empty database, a sink of its own, and a clock that the database shows.
 What services write is committed: a crash or a broken connection loses exactly what it would.
@@ -7,7 +7,6 @@ What services write is committed: a crash or a broken connection loses exactly w
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,61 +19,32 @@ from django.core.management import call_command
 from django.test import override_settings
 from hypothesis.stateful import RuleBasedStateMachine
 
+from accounts.models import ServiceClient
 from accounts.tokens.keyring import forget_key_ring
-from batchtokens.models import Consent
-from batchtokens.services.check_ledger_head import forget_sink
-from batchtokens.services.issue import Issued
-from batchtokens.services.redeem import RedemptionRequest, redeem_operation_token
-from batchtokens.services.seal import Sealing
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.ledger.check_ledger_head import forget_sink
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.redemption.redeem import RedemptionRequest, redeem_operation_token
+from batchtokens_verifier.checkpoints import TreeHead
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import IdempotencyMismatch, LimitExceeded, ProblemError
 from tests import factories, mandates
-from tests.mandate_faults import LOST, Fault, reconnect, show
-from tests.mandate_model import Mandate
-from tests.mandate_words import Answer, Around, Refusal, Request
+from tests.mandate_machine.around import Around
+from tests.mandate_machine.faults import LOST, Fault, reconnect, show
+from tests.mandate_machine.model import Mandate
+from tests.mandate_machine.tally import TOLD
+from tests.mandate_machine.words import Answer, Refusal, Request
 
-MOST_MANDATES = 6
-DAY = {"period_alignment": "calendar", "time_zone": "Europe/Berlin", "period_type": "day"}
-WEEK = {"period_alignment": "consent", "time_zone": "UTC", "period_type": "week"}
-TOLD: Counter[str] = Counter()  # how often each thing came about
-
-
-def usd(minor: int) -> dict[str, str]:
-    return {"amount": f"{minor // 100}.{minor % 100:02}", "currency": "USD"}
-
-
-# Constraints without their validity, and whether the operation has an amount.
-SHAPES: dict[str, tuple[dict[str, Any], bool]] = {
-    "one a day, three in all": (
-        {"periodic_limits": [DAY | usd(5000) | {"max_count": 1}], "max_total": usd(15000)},
-        True,
-    ),
-    "variable, three a day, five a week": (
-        {
-            "max_individual_amount": usd(6000),
-            "periodic_limits": [DAY | usd(10000) | {"max_count": 3}, WEEK | {"max_count": 5}],
-            "max_total": usd(25000),
-        },
-        False,
-    ),
-    "variable, two a day, three a week": (
-        {
-            "max_individual_amount": usd(5000),
-            "periodic_limits": [DAY | {"max_count": 2}, WEEK | {"max_count": 3}],
-            "max_total": usd(90000),
-        },
-        False,
-    ),
-    "variable, six in its life, small in all": (
-        {"max_individual_amount": usd(6000), "max_occurrences": 6, "max_total": usd(20000)},
-        False,
-    ),
-    "scheduled, windows that overlap": (
-        {"schedule": "FREQ=DAILY;COUNT=4", "due_window": "PT36H", "max_total": usd(15000)},
-        True,
-    ),
-    "two in its life": ({"max_occurrences": 2}, True),
-}
+# Later than any clock of the machine itself, and the same for ever: a seed tells the same story.
+# Berlin's clocks go forward, and back, in the night after; then a day and a year end; then nothing.
+STARTS = [
+    datetime(2037, 3, 28, 20, tzinfo=UTC),
+    datetime(2037, 10, 24, 20, tzinfo=UTC),
+    datetime(2036, 12, 30, 20, tzinfo=UTC),
+    datetime(2037, 6, 9, 20, tzinfo=UTC),
+]
+RIVAL_AUDIENCE = "https://rival.example/"
+BANK_AUDIENCE = "https://bank.example/"
 
 
 def outcome(call: Callable[[], Any]) -> Any:
@@ -85,10 +55,15 @@ def outcome(call: Callable[[], Any]) -> Any:
         return type(refusal)
 
 
-class MandatesWorld(RuleBasedStateMachine):
-    """Alice, a trigger, an executor, some mandates, and how they are asked for things."""
+class World(RuleBasedStateMachine):
+    """Alice, a trigger, an executor, some mandates, and how they are asked for things.
+
+    rival: a second trigger of the same type; bank: an executor of another one.
+    """
 
     world: mandates.Savings
+    rival: ServiceClient
+    bank: ServiceClient
     codes: int
 
     def __init__(self) -> None:
@@ -100,21 +75,25 @@ class MandatesWorld(RuleBasedStateMachine):
         call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
         forget_key_ring()
         forget_sink()
-        # Later than anything that a clock of the machine itself shows; the same hour every day.
-        self.start = datetime.now(UTC).replace(hour=20, minute=0, second=0, microsecond=0)
-        self.start += timedelta(days=4)
-        self.set_clock(self.start)
         self.around = Around()
         self.mandates: list[Mandate] = []
         self.issued: list[list[Issued]] = []  # by mandate, each signature
         self.answers: dict[str, tuple[Request, Answer, str]] = {}  # by key, with the receipt
         self.amounts: dict[str, int] = {}  # by redemption id
-        self.consents: list[tuple[Consent, dict[str, Any]]] = []
-        self.keys = self.codes = self.sealed = 0
+        self.heads: list[TreeHead] = []
+        self.keys = self.codes = 0
         self.sealing = Sealing()
 
-    def begin(self, mode: str) -> None:
-        self.world = mandates.savings(consent=mode)
+    def begin(self, mode: str, luck: Random) -> None:
+        self.start = luck.choice(STARTS)
+        self.set_clock(self.start)
+        self.rival = factories.service_client(
+            "rival", scopes=["token_exchange"], audience=RIVAL_AUDIENCE
+        ).client
+        self.bank = factories.service_client(
+            "bank", scopes=["redeem"], audience=BANK_AUDIENCE
+        ).client
+        self.world = mandates.savings(consent=mode, trigger_clients=["trigger", "rival"])
         factories.totp_device(self.world.alice)
 
     def teardown(self) -> None:
@@ -134,11 +113,15 @@ class MandatesWorld(RuleBasedStateMachine):
         lease: timedelta = django_settings.REDEMPTION_LEASE
         return lease
 
+    def live(self) -> list[int]:
+        return [n for n, each in enumerate(self.mandates) if not each.has_ended(self.clock)]
+
     def chosen(self, luck: Random) -> int:
         """Choose a mandate, mostly one that has not ended."""
-        numbers = range(len(self.mandates))
-        live = [n for n in numbers if not self.mandates[n].has_ended(self.clock)]
-        return luck.choice(live if live and luck.random() < 0.9 else list(numbers))
+        live = self.live()
+        return luck.choice(
+            live if live and luck.random() < 0.9 else list(range(len(self.mandates)))
+        )
 
     def suffer(
         self, what: str, fault: Fault, call: Callable[[], Any], judge: Callable[[Any], None]
@@ -146,13 +129,13 @@ class MandatesWorld(RuleBasedStateMachine):
         """Call it under a fault, and again where nothing came back; judge all that was done."""
         if fault.kind and not fault.statement:
             judge(outcome(call))  # done, but nobody heard
-            TOLD[f"{fault.kind} loses the answer: {what}"] += 1
+            self.tell_loss("answer", what, fault)
         elif fault.kind:
             try:
                 with fault.inside():
                     found = outcome(call)
             except LOST:
-                TOLD[f"{fault.kind} loses the write: {what}"] += 1
+                self.tell_loss("write", what, fault)
             else:
                 judge(found)
                 reconnect()
@@ -160,6 +143,10 @@ class MandatesWorld(RuleBasedStateMachine):
         if fault.kind == "drop":
             reconnect()
         judge(outcome(call))
+
+    def tell_loss(self, lost: str, what: str, fault: Fault) -> None:
+        TOLD[f"fault: {what}, {lost} lost"] += 1
+        TOLD[f"fault: {fault.kind}"] += 1
 
     def agree(
         self, what: str, fault: Fault, call: Callable[[], Any], model: Callable[[], Refusal | None]
@@ -169,9 +156,14 @@ class MandatesWorld(RuleBasedStateMachine):
         def judge(found: Any) -> None:
             expected = model()
             assert (found if isinstance(found, type) else None) == expected
-            TOLD[expected.__name__ if expected else what] += 1
+            TOLD[f"{what}: {expected.__name__ if expected else 'done'}"] += 1
 
         self.suffer(what, fault, call, judge)
+
+    def refused(self, what: str, call: Callable[[], Any], expected: Refusal) -> None:
+        """Check that it is refused like this."""
+        assert outcome(call) is expected
+        TOLD[f"{what}: {expected.__name__}"] += 1
 
     # Redemptions
 
@@ -188,6 +180,8 @@ class MandatesWorld(RuleBasedStateMachine):
         operation = self.issued[request.operation_of][0].row.details["operation"]
         amount = Amount(request.minor, "USD") if request.minor else None
         token = self.issued[request.mandate][request.signature].token
+        if request.edited:
+            operation = operation | {request.edited: "another"}
         return RedemptionRequest(token, operation, amount, request.occurrence)
 
     def send(self, key: str, request: Request) -> Any:
@@ -201,17 +195,17 @@ class MandatesWorld(RuleBasedStateMachine):
         if isinstance(expected, type):
             assert found is expected
             passed = self.mandates[request.mandate].passed if expected is LimitExceeded else ""
-            TOLD[f"{expected.__name__} {passed}".strip()] += 1
+            TOLD[f"redeem: {expected.__name__} {passed}".strip()] += 1
             return
         told = Answer(found.redemption.slot, found.attempt.attempt, found.created, found.proceed)
         assert told == expected
         receipt = found.attempt.receipt
         if key in self.answers:
             assert receipt == self.answers[key][2]
-            TOLD["repeated, proceed" if told.proceed else "repeated"] += 1
             return
         self.answers[key] = (request, told, receipt)
-        TOLD["redeemed" if told.created else "attempted again"] += 1
+        named = ", named" if request.occurrence else ""
+        TOLD[f"redeem: {'new' if told.created else 'again'}{named}"] += 1
         # One amount for ever (I16).
         amount = found.redemption.amount_minor
         assert self.amounts.setdefault(found.redemption.pk, amount) == amount
@@ -223,5 +217,6 @@ class MandatesWorld(RuleBasedStateMachine):
         former, answer, _ = self.answers[key]
         if former != request:
             return IdempotencyMismatch
-        proceed = mandate.permits(answer.slot, answer.attempt, self.clock)
-        return Answer(answer.slot, answer.attempt, created=False, proceed=proceed)
+        forbids = mandate.forbids(answer.slot, answer.attempt, self.clock)
+        TOLD[f"retry: {forbids or 'proceed'}"] += 1
+        return Answer(answer.slot, answer.attempt, created=False, proceed=not forbids)

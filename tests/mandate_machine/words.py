@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 
 from batchtokens_verifier.errors import ProblemError
 
@@ -21,6 +20,10 @@ RELEASES = 3
 
 def cents(amount: Mapping[str, str]) -> int:
     return int(amount["amount"].replace(".", ""))
+
+
+def usd(minor: int) -> dict[str, str]:
+    return {"amount": f"{minor // 100}.{minor % 100:02}", "currency": "USD"}
 
 
 @dataclass
@@ -44,7 +47,8 @@ class Taken:
 class Request:
     """A redemption as it is sent: for which mandate, with whose operation, what amount and slot.
 
-    signature: which of the mandate's tokens, 0 the one that was issued first.
+    signature: which of the mandate's tokens, 0 the one that was issued first. edited: the member
+    of the copy that somebody changed, "" for none.
     """
 
     mandate: int
@@ -52,6 +56,7 @@ class Request:
     minor: int | None
     occurrence: str | None
     signature: int = 0
+    edited: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,23 +67,3 @@ class Answer:
     attempt: int
     created: bool
     proceed: bool
-
-
-@dataclass
-class Around:
-    """What all mandates share: their person and their executor, switched off or not, and its cap.
-
-    used: by UTC day, what was reserved while a cap was set.
-    """
-
-    off: bool = False
-    stopped: bool = False
-    most_a_day: int | None = None
-    used: Counter[date] = field(default_factory=Counter)
-
-    def count(self, at: datetime) -> bool:
-        """Count one more; one too many stops the executor instead."""
-        if self.most_a_day is not None:
-            self.stopped = self.used[at.date()] + 1 > self.most_a_day
-            self.used[at.date()] += not self.stopped
-        return not self.stopped

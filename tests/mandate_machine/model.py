@@ -30,11 +30,17 @@ from batchtokens_verifier.errors import (
     SlotAlreadyRedeemed,
     UnresolvedConstraint,
 )
-from tests.mandate_words import MAY_LIFT, RELEASES, Answer, Around, Refusal, Request, Taken, cents
+from tests.mandate_machine.around import Around
+from tests.mandate_machine.words import (
+    MAY_LIFT,
+    RELEASES,
+    Answer,
+    Refusal,
+    Request,
+    Taken,
+    cents,
+)
 from tests.unit.verifier import slow_model
-
-GRACE = timedelta(hours=1)  # after a window, before anybody says that its run is missing
-SECOND = timedelta(seconds=1)
 
 
 @dataclass
@@ -55,19 +61,20 @@ class Mandate:
     believed: bool = True
     waits_for_signature: bool = False
     system_holds_too: bool = False
-    held: list[tuple[datetime, bool]] = field(default_factory=list)
+    unable: list[tuple[datetime, bool]] = field(default_factory=list)
     passed: str = ""  # which limit the last refusal for a limit was about
     lowered: dict[str, Any] = field(default_factory=dict)
     taken: dict[str, Taken] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Lay out the slots, which nothing ever changes."""
+        self.issued_at = self.last_at
         self.slots = slow_model.slots(self.constraints)
         self.valid_from = slow_model.read(self.constraints["valid_from"])
         self.valid_to = slow_model.read(self.constraints["valid_to"])
-        self.capacity = min(
-            len(self.slots), self.constraints.get("max_occurrences", len(self.slots))
-        )
+        most = len(self.slots)
+        self.capacity = min(most, self.constraints.get("max_occurrences", most))
+        self._note(self.last_at)
 
     @property
     def effective(self) -> dict[str, Any]:
@@ -94,7 +101,7 @@ class Mandate:
         at = self.tick(clock)
         if request.signature != self.signatures - 1 or not self.believed:
             return OperationTokenNotValid
-        if request.operation_of != request.mandate:
+        if request.operation_of != request.mandate or request.edited:
             return OperationMismatch
         if refusal := self._stopped(at):
             return refusal
@@ -162,7 +169,7 @@ class Mandate:
         if self.passed:
             return LimitExceeded
         counts = not former or former.status == "released"
-        if counts and not self.around.count(at):
+        if counts and not self.around.count(at, minor):
             return ExecutorStopped
         self.last_at = at
         attempt = former.attempt + 1 if former else 1
@@ -170,13 +177,18 @@ class Mandate:
         self.taken[slot.name] = Taken(
             minor, counts_at, at + self.lease, attempt=attempt, releases=releases
         )
+        self._note(at)
         return Answer(slot.name, attempt, created=former is None, proceed=True)
 
-    def permits(self, slot: str, attempt: int, clock: datetime) -> bool:
-        """Say whether an earlier answer still lets its executor act (I6)."""
+    def forbids(self, slot: str, attempt: int, clock: datetime) -> str:
+        """Say why an earlier answer permits nothing now; "" where it still does (I6)."""
         at, taken = self.tick(clock), self.taken[slot]
-        runs = taken.attempt == attempt and taken.status_at(at) == "reserved"
-        return runs and self._stopped(at) is None
+        if refusal := self._stopped(at):
+            return refusal.__name__
+        if taken.attempt != attempt:
+            return "a later attempt"
+        status = taken.status_at(at)
+        return "" if status == "reserved" else status
 
     def settle(self, slot: str, attempt: int, note: str, clock: datetime) -> Refusal | None:
         taken = self.taken[slot]
@@ -197,13 +209,26 @@ class Mandate:
             return ReleaseLimitReached
         taken.status, taken.note, self.last_at = "released", note, self.tick(clock)
         taken.releases += 1
+        self._note(self.last_at)
         return None
 
     # What people decide
 
     def _hold(self, holds: set[str], at: datetime) -> None:
         self.holds, self.last_at = holds, at
-        self.held.append((at, bool(holds)))
+        self._note(at)
+
+    def _note(self, at: datetime) -> None:
+        """Note whether from now on a run is held or, whatever its amount, too much."""
+        one_more = [*self.counted(), Taken(self.fixed or 1, at, at)]
+        caps = {"max_individual_amount": one_more[-1:], "max_total": one_more}
+        total = any(
+            sum(taken.minor for taken in of) > cents(self.effective[name])
+            for name, of in caps.items()
+            if name in self.effective
+        )
+        count = len(one_more) > self.effective.get("max_occurrences", len(one_more))
+        self.unable.append((at, bool(self.holds) or total or count))
 
     def hold(self, by: str, clock: datetime) -> Refusal | None:
         at = self.tick(clock)
@@ -219,7 +244,7 @@ class Mandate:
         at = self.tick(clock)
         if self.has_ended(at):
             return OperationFinal
-        if by == "user" and self.around.off:
+        if by == "user" and "user" in self.around.off:
             return AccountInactive
         liftable = self.holds & MAY_LIFT[by]
         if self.waits_for_signature:
@@ -253,7 +278,7 @@ class Mandate:
             return False
         self.waits_for_signature, self.believed = False, True
         self.signatures += 1
-        stays = self.system_holds_too or self.around.off
+        stays = self.system_holds_too or "user" in self.around.off
         self._hold(self.holds if stays else self.holds - {"system"}, self.tick(clock))
         return True
 
@@ -271,29 +296,5 @@ class Mandate:
             return LimitNotLower
         if wanted != now:
             self.lowered, self.last_at = self.lowered | {name: limit}, self.tick(clock)
+            self._note(self.last_at)
         return None
-
-    # What became of what was due (I7)
-
-    def tell(self, at: datetime) -> dict[str, str]:
-        """Tell the state of each occurrence that is due at `at`.
-
-        Without a schedule that is the first slot, and each other one that was taken.
-        """
-        due = [slot for slot in self.slots if slot.first <= at]
-        if "schedule" not in self.constraints:
-            due = [slot for slot in due if slot is self.slots[0] or slot.name in self.taken]
-        return {slot.name: self._state(slot, at) for slot in due}
-
-    def _state(self, slot: slow_model.SlowSlot, at: datetime) -> str:
-        if slot.name in self.taken:
-            return self.taken[slot.name].status_at(at)
-        if self.cancelled_at is not None and self.cancelled_at <= min(slot.last, at):
-            return "cancelled"
-        window = self.constraints.get("due_window")
-        whole = slot.first + timedelta(hours=int(window[2:-1])) if window else slot.last + SECOND
-        if at <= min(whole, self.valid_to) + GRACE:
-            return "waiting"
-        if next((held for since, held in reversed(self.held) if since <= slot.last), False):
-            return "skipped"
-        return "expired" if whole > self.valid_to else "missed"

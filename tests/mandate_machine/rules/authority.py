@@ -1,0 +1,172 @@
+"""What the authority's staff and processes do: stop and cap executors, change keys, seal, look."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from django.conf import settings
+
+from accounts.services.retire_signing_key import retire_signing_key
+from accounts.services.rotate_signing_keys import rotate_signing_keys
+from batchtokens.errors import LedgerBehind, LedgerBroken
+from batchtokens.models import OperationToken
+from batchtokens.services.issuing.issue import Issued
+from batchtokens.services.keys.fetch_token import fetch_reissued_token
+from batchtokens.services.keys.reissue import reissuable, reissue_operations
+from batchtokens.services.ledger.check_ledger_head import forget_sink
+from batchtokens.services.ledger.seal import Sealing
+from batchtokens.services.ledger.verify_ledger import verify_ledger
+from batchtokens.services.redemption.stop_executor import (
+    Caps,
+    set_caps,
+    start_executor,
+    stop_executor,
+)
+from batchtokens_verifier.jws import Purpose
+from tests.mandate_machine.faults import any_fault
+from tests.mandate_machine.promises import Promises
+from tests.mandate_machine.rules.executors import ExecutorRules
+from tests.mandate_machine.rules.people import PeopleRules
+from tests.mandate_machine.tally import TOLD
+from tests.mandate_machine.words import Request
+from tests.mandate_machine.world import outcome
+
+EDITS: list[tuple[str, Any]] = [
+    ("holds", ["staff"]),
+    ("lowered", {"max_occurrences": 9}),
+    ("settled_count", 0),
+    ("taken_minor", 1),
+    ("head_hash", "x" * 43),
+]
+CAPS: list[dict[str, int]] = [
+    {},
+    {},
+    {"max_count_day": 1},
+    {"max_count_day": 3},
+    {"max_minor_day": 8000},
+    {"max_count_minute": 1},
+    {"max_count_minute": 2, "max_minor_day": 20000},
+]
+
+
+class AuthorityRules(ExecutorRules, PeopleRules, Promises):
+    """Staff, and what runs by itself."""
+
+    def stop_the_executor(self, luck: Random) -> None:
+        stop_executor(executor=self.world.redeemer, reason="a fault of theirs")
+        self.around.stopped = True
+        TOLD["executor stopped"] += 1
+
+    def start_the_executor(self, luck: Random) -> bool | None:
+        if not self.around.stopped:
+            return False
+        start_executor(executor=self.world.redeemer, reason="mended")
+        self.around.stopped = False
+        TOLD["executor started"] += 1
+        return None
+
+    def cap_the_executor(self, luck: Random) -> None:
+        """Cap what it reserves in a day or a minute; sometimes take the caps away."""
+        most = luck.choice(CAPS)
+        currency = "USD" if "max_minor_day" in most else ""
+        caps = Caps(**most, currency=currency)
+        set_caps(executor=self.world.redeemer, caps=caps, reason="new caps")
+        self.around.caps = most
+        TOLD["capped" if most else "uncapped"] += 1
+
+    def find_a_key_out(self, luck: Random) -> None:
+        """Find the key of a mandate compromised: all that it has signed is disowned."""
+        kid = self.issued[self.chosen(luck)][-1].row.kid
+        find_out = partial(retire_signing_key, kid=kid, reason="in a backup", compromised=True)
+
+        def judge(_: object) -> None:
+            for number, (mandate, signed) in enumerate(
+                zip(self.mandates, self.issued, strict=True)
+            ):
+                if signed[-1].row.kid == kid and mandate.believed:
+                    mandate.disown(self.clock)
+                    if mandate.waits_for_signature:
+                        self.kept_until[number] = None
+                    TOLD["disowned"] += 1
+
+        self.suffer("find a key out", any_fault(luck), find_out, judge)
+
+    def sign_anew(self, luck: Random) -> bool | None:
+        """Sign what waits for it, and let its trigger fetch it."""
+        if not any(mandate.waits_for_signature for mandate in self.mandates):
+            return False
+
+        def reissue() -> None:
+            list(reissue_operations(among=reissuable(), reason="all honest"))
+
+        def judge(_: object) -> None:
+            for number, mandate in enumerate(self.mandates):
+                if mandate.reissue(self.clock):
+                    self.fetch(number)
+
+        self.suffer("sign anew", any_fault(luck), reissue, judge)
+        return None
+
+    def fetch(self, number: int) -> None:
+        row = OperationToken.objects.get(pk=self.issued[number][0].row.pk)
+        by = self.world.trigger.client
+        fetched = fetch_reissued_token(by=by, public_id=row.public_id)
+        self.issued[number].append(Issued(fetched.operation_token, row))
+        self.kept_until[number] = fetched.available_until
+        TOLD["signed anew"] += 1
+
+    def rotate(self, luck: Random) -> None:
+        """Let a successor sign, until verifiers would take no more keys."""
+        rotate = partial(
+            rotate_signing_keys,
+            overlap=timedelta(0),
+            purposes=[Purpose.OPERATION, Purpose.RECEIPT, Purpose.CHECKPOINT],
+        )
+        TOLD["rotated" if isinstance(outcome(rotate), list) else "TooManyKeys"] += 1
+
+    def seal(self, luck: Random) -> None:
+        """Seal what is new, sometimes as a sealer that has just begun."""
+        if luck.random() < 0.5:
+            self.sealing = Sealing()
+        self.all_is_sealed(self.sealing)
+        TOLD["sealed"] += 1
+
+    def empty_the_sink(self, luck: Random) -> bool | None:
+        """Take the checkpoints away for one redemption: nothing is decided without them (I2)."""
+        request = self.honest(luck)
+        if not self.heads or not self.mandates[request.mandate].believed:
+            return False
+        sink: Path = settings.LEDGER_SINK
+        aside = sink.rename(sink.with_name("aside"))
+        forget_sink()
+        try:
+            self.refused("redeem", partial(self.send, self.new_key(), request), LedgerBehind)
+        finally:
+            aside.rename(sink)
+            forget_sink()
+        return None
+
+    def edit_a_row(self, luck: Random) -> bool | None:
+        """Change a row behind its ledger's back: it redeems nothing, and is found (I15)."""
+        number = self.chosen(luck)
+        rows = OperationToken.objects.filter(pk=self.issued[number][0].row.pk)
+        name, value = luck.choice(EDITS)
+        before = rows.values(name).get()
+        if before[name] == value:
+            return False
+        rows.update(**{name: value})
+        signature = self.mandates[number].signatures - 1
+        if self.mandates[number].believed:
+            request = Request(number, number, None, None, signature)
+            self.refused("redeem", partial(self.send, self.new_key(), request), LedgerBroken)
+        assert [found.operation_id for _, page in verify_ledger() for found in page]
+        TOLD[f"edited {name}"] += 1
+        rows.update(**before)
+        return None
+
+    def look_at_all_doors(self, luck: Random) -> None:
+        self.all_doors_agree()
