@@ -21,12 +21,15 @@ def main() -> None:
         django.setup()
         from benchmarks import issues, redemptions  # noqa: PLC0415 - they need the settings
 
-        single, batch = redemptions.measure()
-        table = Table("redemption", "count", "a second", "µs of processor each")
-        for each in (single, batch):
-            table.add_row(*each.row())
-        console.print(table)
-        console.print(f"A batch redeems {batch.rate / single.rate:.1f} times as many a second.")
+        for callers in redemptions.CALLERS:
+            single, batch = redemptions.measure(callers)
+            table = Table(
+                f"redemption, {callers} at once", "count", "a second", "µs of processor each"
+            )
+            for each in (single, batch):
+                table.add_row(*each.row())
+            console.print(table)
+            console.print(f"A batch redeems {batch.rate / single.rate:.1f} times as many a second.")
 
         by_hand, *in_bulk = issues.measure(int(os.environ.get("BENCH_TOKENS", "100000")))
         table = Table("issue", "count", "a second", "µs of processor each")

@@ -23,9 +23,9 @@ from accounts.ids import new_id
 from accounts.models import User
 from batchtokens.models import STATUS_LIST_SIZE, OperationToken, StatusList
 from batchtokens.models.clock import database_now
-from batchtokens.services.bulk_lines import NumberedText
-from batchtokens.services.draft_operation import Draft, draft_operation
-from batchtokens.services.issue_in_bulk import CHUNK, BulkStatus, Destination, issue_in_bulk
+from batchtokens.services.consent.draft_operation import Draft, draft_operation
+from batchtokens.services.issuing.bulk_lines import NumberedText
+from batchtokens.services.issuing.issue_in_bulk import CHUNK, BulkStatus, Destination, issue_in_bulk
 from batchtokens_verifier.canonical import b64url
 from batchtokens_verifier.claims import token_hash
 from benchmarks.world import fresh_database
@@ -33,7 +33,7 @@ from tests import mandates
 
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 _LIMITS = mandates.constraints()["periodic_limits"]
-PEOPLE = 1000
+PEOPLE = 20_000  # with a handful of mandates each, as people have
 
 
 @dataclass(frozen=True)

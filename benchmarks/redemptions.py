@@ -1,6 +1,6 @@
 """Redemptions over HTTP on PostgreSQL: one a call, against thousands a call, in the same run.
 
-Both ways are asked by as many callers at once.
+Both ways are asked by as many callers at once: by one, and by as many as a server has threads.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 import httpx
@@ -19,7 +20,8 @@ from benchmarks.world import cpu_seconds, fresh_database, issue_many
 from tests import mandates
 from tests.servers import Server, running_server
 
-SINGLES, BATCHES, LINES, THREADS = 600, 4, 2000, 4
+SINGLES, BATCHES, LINES = 600, 4, 2000
+CALLERS = (1, 4)
 keys = count()
 
 
@@ -42,28 +44,30 @@ class Measured:
         return [self.name, f"{self.redemptions}", f"{self.rate:.0f}", f"{each:.0f}"]
 
 
-def measure() -> tuple[Measured, Measured]:
+def measure(callers: int) -> tuple[Measured, Measured]:
     """Measure both on one server process with its usual threads."""
     with fresh_database():
         world = mandates.savings(max_live_mandates=10**6)
-        singles = issue_many(world, SINGLES + THREADS)
-        lines = issue_many(world, LINES * BATCHES + THREADS)
+        singles = issue_many(world, SINGLES + callers)
+        lines = issue_many(world, LINES * BATCHES + callers)
         with (
             running_server({"ISSUER_URL": settings.ISSUER_URL}, workers=1) as server,
             httpx.Client(
                 base_url=server.url,
                 auth=(world.executor.client.client_id, world.executor.secret),
                 timeout=120,
-                limits=httpx.Limits(max_keepalive_connections=THREADS),
+                limits=httpx.Limits(max_keepalive_connections=callers),
             ) as http,
         ):
             warm = (singles[SINGLES:], lines[LINES * BATCHES :])
-            _redeem_singly(http, warm[0])
-            _redeem_in_batches(http, [warm[1]])
+            _redeem_singly(http, warm[0], callers)
+            _redeem_in_batches(http, [warm[1]], callers)
             batches = [lines[start : start + LINES] for start in range(0, LINES * BATCHES, LINES)]
+            redeem_singly = partial(_redeem_singly, http, singles[:SINGLES], callers)
+            redeem_in_batches = partial(_redeem_in_batches, http, batches, callers)
             return (
-                _timed("single", server, SINGLES, lambda: _redeem_singly(http, singles[:SINGLES])),
-                _timed("batch", server, LINES * BATCHES, lambda: _redeem_in_batches(http, batches)),
+                _timed("single", server, SINGLES, redeem_singly),
+                _timed("batch", server, LINES * BATCHES, redeem_in_batches),
             )
 
 
@@ -74,18 +78,18 @@ def _timed(name: str, server: Server, redemptions: int, work: Callable[[], None]
     return Measured(name, redemptions, seconds, cpu_seconds(server.process.pid) - used)
 
 
-def _redeem_singly(http: httpx.Client, tokens: list[str]) -> None:
+def _redeem_singly(http: httpx.Client, tokens: list[str], callers: int) -> None:
     def redeem(token: str) -> None:
         body = {"operation_token": token, "operation": mandates.OPERATION}
         headers = {"Idempotency-Key": f"key-{next(keys)}"}
         answer = http.post("/api/v1/redemptions", json=body, headers=headers)
         assert answer.status_code == httpx.codes.CREATED, answer.text  # noqa: S101 - a wrong figure
 
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(callers) as pool:
         list(pool.map(redeem, tokens))
 
 
-def _redeem_in_batches(http: httpx.Client, batches: list[list[str]]) -> None:
+def _redeem_in_batches(http: httpx.Client, batches: list[list[str]], callers: int) -> None:
     def redeem(batch: list[str]) -> None:
         body = "\n".join(
             json.dumps(
@@ -102,5 +106,5 @@ def _redeem_in_batches(http: httpx.Client, batches: list[list[str]]) -> None:
         statuses = [json.loads(line)["http_status"] for line in answer.text.splitlines()]
         assert statuses == [httpx.codes.CREATED] * len(batch), answer.text[:1000]  # noqa: S101 - the same
 
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(callers) as pool:
         list(pool.map(redeem, batches))

@@ -13,8 +13,8 @@ from django.test.utils import setup_databases, teardown_databases
 
 from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models.clock import database_now
-from batchtokens.services.draft_operation import draft_operation
-from batchtokens.services.issue import Origin, issue_operation_token
+from batchtokens.services.consent.draft_operation import draft_operation
+from batchtokens.services.issuing.issue import Origin, issue_operation_token
 from tests import mandates
 
 
