@@ -61,6 +61,7 @@ def _counted(limit: Limit, window: Window, allowed: Window, context: RequestCont
         limit=allowed.tries,
         window=allowed.seconds,
         count=count,
-        reset=max(1, usage["time_left"]),
+        # The last second that it counts in a window is still the window's.
+        reset=max(0, usage["time_left"]) + 1,
         took=time.monotonic() - started,
     )

@@ -74,6 +74,18 @@ def test_a_refusal_names_its_window_and_lists_all(client: Client) -> None:
     assert policies(answers[-1]) == POLICIES
 
 
+def test_who_waits_as_long_as_told_is_let_in_and_not_a_second_sooner(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = [sign_in(client) for _ in range(4)][-1]
+    let_in = 1.8e9 + int(refused.headers["Retry-After"])
+
+    monkeypatch.setattr("django_ratelimit.core.time", SimpleNamespace(time=lambda: let_in - 1))
+    assert sign_in(client).headers["Retry-After"] == "1"
+    monkeypatch.setattr("django_ratelimit.core.time", SimpleNamespace(time=lambda: let_in))
+    assert sign_in(client).status_code == 401
+
+
 def test_what_a_short_window_refuses_costs_nothing_of_the_long_ones(
     client: Client, settings: Any
 ) -> None:
