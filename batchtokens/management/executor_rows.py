@@ -4,8 +4,7 @@ from typing import Any
 
 from batchtokens.management.switches import in_words
 from batchtokens.services.redemption.read_executor import ExecutorState, Used
-
-CAPS = ("max_count_minute", "max_count_day", "max_minor_minute", "max_minor_day")
+from batchtokens.services.redemption.stop_executor import CAPS
 
 
 def row_of(state: ExecutorState) -> dict[str, Any]:
@@ -18,7 +17,6 @@ def row_of(state: ExecutorState) -> dict[str, Any]:
         "stopped_by": control.stopped_by,
         "reason": control.reason,
         **{name: getattr(control, name) for name in CAPS},
-        "currency": control.currency,
         "used_count_minute": state.minute.count,
         "used_count_day": state.day.count,
         "used_minor_minute": state.minute.minor,

@@ -51,6 +51,7 @@ class EntryKind(models.TextChoices):
     KEY_COMPROMISED = "key_compromised"
     EXECUTOR_STOPPED = "executor_stopped"
     EXECUTOR_STARTED = "executor_started"
+    EXECUTOR_CAPPED = "executor_capped"  # data.caps: all that hold from then on
     TYPE_STOPPED = "type_stopped"
     TYPE_STARTED = "type_started"
     RECONCILED = "reconciled"

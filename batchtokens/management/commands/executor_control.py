@@ -1,7 +1,7 @@
 """Show and set executors' caps, stop one, and start it again: the breaker is closed by staff."""
 
 import argparse
-from dataclasses import replace
+from collections.abc import Collection
 from typing import Any
 
 from django.core.management import CommandParser
@@ -11,7 +11,7 @@ from accounts.management.base import ProductCommand, UsageError
 from accounts.management.named import client_named
 from accounts.models import ServiceClient
 from batchtokens.errors import CapsNotValid
-from batchtokens.management.executor_rows import CAPS, brief_row_of, row_of
+from batchtokens.management.executor_rows import brief_row_of, row_of
 from batchtokens.management.switches import (
     add_verb,
     as_cells,
@@ -28,8 +28,12 @@ from batchtokens.services.redemption.read_executor import (
     read_executors,
 )
 from batchtokens.services.redemption.stop_executor import (
+    CAPS,
+    COUNTS,
+    SUMS,
     Caps,
-    check_caps,
+    caps_of,
+    caps_with,
     set_caps,
     start_executor,
     stop_executor,
@@ -54,8 +58,8 @@ class Command(ProductCommand):
     def add_options(self, parser: CommandParser) -> None:
         """Declare the verb, whose it is, and the caps."""
         add_verb(parser, DONE, of="the executor")
-        for cap in CAPS:
-            unit = "redemptions" if "count" in cap else "minor units"
+        for cap in (*COUNTS, *SUMS):
+            unit = "redemptions" if cap in COUNTS else "minor units"
             parser.add_argument(
                 f"--{cap.replace('_', '-')}",
                 type=a_cap,
@@ -65,7 +69,7 @@ class Command(ProductCommand):
 
     def handle(self, *args: Any, verb: str, name: str | None, **options: Any) -> None:
         """Do it, and print what holds now."""
-        given = {cap: options[cap] for cap in (*CAPS, "currency") if options[cap] is not None}
+        given = {cap: options[cap] for cap in CAPS if options[cap] is not None}
         if given and verb != "set-caps":
             raise UsageError("Caps and their currency go with set-caps.")
         if verb == "show":
@@ -96,8 +100,9 @@ class Command(ProductCommand):
             raise UsageError("Say which cap: --max-count-day, …")
         by = decided(options)
         control = _state(executor).control
-        caps = _caps(control, given)
-        changes = caps != _caps(control, {}) if verb == "set-caps" else _changes(verb, control)
+        caps = _caps(given)
+        would = _caps_with(control, caps, given)
+        changes = would != caps_of(control) if verb == "set-caps" else _changes(verb, control)
         if not options["dry_run"]:
             self.confirm(QUESTIONS[verb].format(executor.client_id), yes=options["yes"])
             match verb:
@@ -106,9 +111,9 @@ class Command(ProductCommand):
                 case "start":
                     start_executor(executor=executor, **by)
                 case _:
-                    set_caps(executor=executor, caps=caps, **by)
+                    set_caps(executor=executor, caps=caps, named=given, **by)
         done = outcome(DONE[verb], changes=changes, dry=options["dry_run"])
-        shown = vars(caps) if verb == "set-caps" else {}
+        shown = vars(would) if options["dry_run"] else {}
         emit_state(self, {**row_of(_state(executor)), **shown, "done": done})
 
 
@@ -133,18 +138,15 @@ def _changes(verb: str, control: ExecutorControl) -> bool:
     return control.stopped_by != StoppedBy.STAFF
 
 
-def _caps(control: ExecutorControl, given: dict[str, Any]) -> Caps:
-    """Return its caps with those that are given. Raises UsageError for such as cap nothing."""
-    present = Caps(**{name: getattr(control, name) for name in (*CAPS, "currency")})
-    values: dict[str, Any] = {
-        name: None if value == NO_CAP else value for name, value in given.items()
-    }
-    caps = replace(present, **values)
-    if caps.max_minor_minute is None and caps.max_minor_day is None and "currency" not in given:
-        caps = replace(caps, currency="")
+def _caps(given: dict[str, Any]) -> Caps:
+    values: dict[str, Any] = {n: None if cap == NO_CAP else cap for n, cap in given.items()}
+    return Caps(**values)
+
+
+def _caps_with(control: ExecutorControl, caps: Caps, named: Collection[str]) -> Caps:
+    """Return what its caps would be. Raises UsageError for such as cap nothing."""
     try:
-        check_caps(caps)
+        return caps_with(control, caps, named)
     except CapsNotValid as error:
         option = (error.pointer or "").strip("/").replace("_", "-")
         raise UsageError(f"--{option}: {error}") from error
-    return caps

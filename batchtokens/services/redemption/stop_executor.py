@@ -1,14 +1,16 @@
-"""Stop an executor, by its breaker or by staff, and start it again: staff alone do that.
+"""Stop an executor, by its breaker or by staff; start it again, and cap it: staff alone do that.
 
 A stopped executor reserves nothing and no retry says `proceed`; it may still settle and release.
-Each change is an entry of the authority's own chain.
+Each change is an entry of the authority's own chain; what changes nothing leaves none.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db import transaction
 
@@ -21,7 +23,15 @@ from batchtokens_verifier.constraints import exponent
 from batchtokens_verifier.errors import InvalidConstraints
 
 LONGEST_REASON = 200  # characters beside the switch; the security log has all of them
+COUNTS, SUMS = ("max_count_minute", "max_count_day"), ("max_minor_minute", "max_minor_day")
+CAPS = (*COUNTS, *SUMS, "currency")
 MOST_COUNT, MOST_MINOR = 2**31 - 1, 2**53 - 1  # what the columns, and JSON's readers, can hold
+
+CODES = {
+    EntryKind.EXECUTOR_STOPPED: "executor_stopped",
+    EntryKind.EXECUTOR_STARTED: "executor_started",
+    EntryKind.EXECUTOR_CAPPED: "executor_caps_set",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -47,17 +57,13 @@ def stop_executor(
 
     actor: the public id of who decides.
     """
+    decision = Decision(StoppedBy.STAFF.value, actor, reason)
     with transaction.atomic(durable=True):
         control = _lock(executor)
         if control.stopped_by != StoppedBy.STAFF:
-            decision = Decision(StoppedBy.STAFF.value, actor, reason)
-            _stop(control, StoppedBy.STAFF, reason=reason, told=decision.told(), now=now)
-            record_event(
-                code="executor_stopped",
-                client=executor,
-                correlation=decision.correlation,
-                data=decision.kept(),
-            )
+            at = now or database_now()
+            _switch(control, reason, stopped_at=at, stopped_by=StoppedBy.STAFF)
+            _tell(control, EntryKind.EXECUTOR_STOPPED, decision, at)
         return control
 
 
@@ -65,42 +71,39 @@ def start_executor(
     *, executor: ServiceClient, reason: str, actor: str = "", now: dt.datetime | None = None
 ) -> ExecutorControl:
     """Let it reserve again; a minute or day whose cap was reached stays full until it ends."""
+    decision = Decision(StoppedBy.STAFF.value, actor, reason)
     with transaction.atomic(durable=True):
         control = _lock(executor)
         if control.stopped_at is not None:
-            control.stopped_at, control.stopped_by = None, ""
-            control.reason = reason[:LONGEST_REASON]
-            control.save()
-            decision = Decision(StoppedBy.STAFF.value, actor, reason)
-            append_authority_entry(
-                EntryKind.EXECUTOR_STARTED,
-                at=now or database_now(),
-                data={**decision.told(), "executor": executor.client_id},
-            )
-            record_event(
-                code="executor_started",
-                client=executor,
-                correlation=decision.correlation,
-                data=decision.kept(),
-            )
+            _switch(control, reason)
+            _tell(control, EntryKind.EXECUTOR_STARTED, decision, now or database_now())
         return control
 
 
 def set_caps(
-    *, executor: ServiceClient, caps: Caps, reason: str, actor: str = ""
+    *,
+    executor: ServiceClient,
+    caps: Caps,
+    named: Collection[str] = CAPS,
+    reason: str,
+    actor: str = "",
+    now: dt.datetime | None = None,
 ) -> ExecutorControl:
-    """Replace all caps. What was reserved before an executor had a cap does not count.
+    """Set the caps that are named, by default all; the others stay as they are in the row.
 
-    Raises CapsNotValid.
+    What was reserved before an executor had a cap does not count. Raises CapsNotValid.
     """
-    check_caps(caps)
+    decision = Decision(StoppedBy.STAFF.value, actor, reason)
     with transaction.atomic(durable=True):
         control = _lock(executor)
-        for name, value in vars(caps).items():
-            setattr(control, name, value)
-        control.save()
-        data = {"caps": vars(caps), "reason": reason, **({"by": actor} if actor else {})}
-        record_event(code="executor_caps_set", client=executor, data=data)
+        wanted = caps_with(control, caps, named)
+        if wanted != caps_of(control):
+            for name, value in vars(wanted).items():
+                setattr(control, name, value)
+            control.save(update_fields=CAPS)
+            told = {name: value for name, value in vars(wanted).items() if value}
+            at = now or database_now()
+            _tell(control, EntryKind.EXECUTOR_CAPPED, decision, at, caps=told)
         return control
 
 
@@ -109,17 +112,20 @@ def trip_breaker(*, executor: ServiceClient, cap: str, now: dt.datetime | None =
 
     cap: the constraint that refused. Call it outside of the transaction that was refused.
     """
+    by = StoppedBy.BREAKER
     with transaction.atomic(durable=True):
         control = _lock(executor)
         if control.stopped_at is not None:
             return
-        told = {**Decision(StoppedBy.BREAKER.value).told(), "cap": cap}
-        _stop(control, StoppedBy.BREAKER, reason=cap, told=told, now=now)
+        at = now or database_now()
+        _switch(control, cap, stopped_at=at, stopped_by=by)
+        data = {"by": by.value, "executor": executor.client_id, "cap": cap}
+        append_authority_entry(EntryKind.EXECUTOR_STOPPED, at=at, data=data)
         record_event(
-            code="executor_stopped",
+            code=CODES[EntryKind.EXECUTOR_STOPPED],
             outcome=Outcome.REFUSED,
             client=executor,
-            data={"by": StoppedBy.BREAKER.value, "reason": cap},
+            data={"by": by.value, "reason": cap},
         )
     logger.error("executor %s passed its cap %s and is stopped", executor.client_id, cap)
 
@@ -129,33 +135,62 @@ def _lock(executor: ServiceClient) -> ExecutorControl:
     return ExecutorControl.objects.select_for_update().get(executor=executor)
 
 
-def _stop(
+def _switch(
     control: ExecutorControl,
-    by: StoppedBy,
-    *,
     reason: str,
-    told: dict[str, str],
-    now: dt.datetime | None,
+    *,
+    stopped_at: dt.datetime | None = None,
+    stopped_by: str = "",
 ) -> None:
-    at = now or database_now()
-    control.stopped_at, control.stopped_by, control.reason = at, by, reason[:LONGEST_REASON]
-    control.save()
-    append_authority_entry(
-        EntryKind.EXECUTOR_STOPPED,
-        at=at,
-        data={**told, "executor": control.executor.client_id},
+    """Write the switch and why it is so; without an instant it runs."""
+    control.stopped_at, control.stopped_by = stopped_at, stopped_by
+    control.reason = reason[:LONGEST_REASON]
+    control.save(update_fields=("stopped_at", "stopped_by", "reason"))
+
+
+def _tell(
+    control: ExecutorControl, kind: EntryKind, decision: Decision, at: dt.datetime, **more: Any
+) -> None:
+    """Tell the ledger what staff decided, and the security log in their words (ADR 0040)."""
+    data = {**decision.told(), "executor": control.executor.client_id, **more}
+    append_authority_entry(kind, at=at, data=data)
+    record_event(
+        code=CODES[kind],
+        client=control.executor,
+        correlation=decision.correlation,
+        data={**decision.kept(), **more},
     )
+
+
+def caps_of(control: ExecutorControl) -> Caps:
+    return Caps(**{name: getattr(control, name) for name in CAPS})
+
+
+def caps_with(control: ExecutorControl, caps: Caps, named: Collection[str]) -> Caps:
+    """Return its caps with those that are named; a currency goes with the last of the sums.
+
+    Raises CapsNotValid, also where a sum that is not named would be of another currency.
+    """
+    present = caps_of(control)
+    wanted = replace(present, **{name: getattr(caps, name) for name in named})
+    sums = {name for name in SUMS if getattr(wanted, name) is not None}
+    if not sums and "currency" not in named:
+        wanted = replace(wanted, currency="")
+    if wanted.currency != present.currency and (others := sums.difference(named)):
+        told = f"{' and '.join(sorted(others))}: a cap of {present.currency} stays; name it too."
+        raise CapsNotValid(told, pointer="/currency")
+    check_caps(wanted)
+    return wanted
 
 
 def check_caps(caps: Caps) -> None:
     """Raise CapsNotValid, with the member's pointer, for caps that cap nothing."""
-    counts = {"max_count_minute": caps.max_count_minute, "max_count_day": caps.max_count_day}
-    sums = {"max_minor_minute": caps.max_minor_minute, "max_minor_day": caps.max_minor_day}
-    for most, values in ((MOST_COUNT, counts), (MOST_MINOR, sums)):
-        for name, value in values.items():
+    for most, names in ((MOST_COUNT, COUNTS), (MOST_MINOR, SUMS)):
+        for name in names:
+            value = getattr(caps, name)
             if value is not None and not 1 <= value <= most:
                 raise CapsNotValid(f"A whole number, 1 to {most}.", pointer=f"/{name}")
-    summed = any(value is not None for value in sums.values())
+    summed = any(getattr(caps, name) is not None for name in SUMS)
     if summed != bool(caps.currency):
         raise CapsNotValid("A currency goes with caps of sums.", pointer="/currency")
     if caps.currency:

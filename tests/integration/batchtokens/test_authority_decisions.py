@@ -21,6 +21,8 @@ from batchtokens.services.ledger.find_decision import find_decision
 from batchtokens.services.ledger.verify_ledger import verify_ledger
 from batchtokens.services.operation_types.switch_operation_type import switch_operation_type
 from batchtokens.services.redemption.stop_executor import (
+    Caps,
+    set_caps,
     start_executor,
     stop_executor,
     trip_breaker,
@@ -48,6 +50,10 @@ def start(world: mandates.Savings) -> None:
     start_executor(executor=world.redeemer, **WHO)
 
 
+def cap(world: mandates.Savings) -> None:
+    set_caps(executor=world.redeemer, caps=Caps(max_count_day=5), **WHO)
+
+
 def switch_off(world: mandates.Savings) -> None:
     switch_operation_type(name=world.kind.name, is_active=False, **WHO)
 
@@ -68,6 +74,7 @@ def disown(world: mandates.Savings) -> None:
 DECIDED: dict[EntryKind, Callable[[mandates.Savings], None]] = {
     EntryKind.EXECUTOR_STOPPED: stop,
     EntryKind.EXECUTOR_STARTED: start,
+    EntryKind.EXECUTOR_CAPPED: cap,
     EntryKind.TYPE_STOPPED: switch_off,
     EntryKind.TYPE_STARTED: switch_on,
     EntryKind.KEY_RETIRED: retire,

@@ -226,3 +226,60 @@ def test_refuses_caps_that_cap_nothing(world: mandates.Savings, caps: dict[str, 
     with pytest.raises(CapsNotValid):
         cap(world, **caps)
     assert not ExecutorControl.objects.exists()
+
+
+def caps_told() -> list[dict[str, Any]]:
+    entries = LedgerEntry.objects.filter(kind="executor_capped").order_by("seq")
+    return [json.loads(entry.entry)["data"]["caps"] for entry in entries]
+
+
+def test_the_ledger_tells_all_caps_that_hold(world: mandates.Savings) -> None:
+    cap(world, max_count_day=5)
+    set_caps(
+        executor=world.redeemer,
+        caps=Caps(max_minor_day=900, currency="USD"),
+        named=("max_minor_day", "currency"),
+        reason="test",
+    )
+    cap(world, max_minor_day=900, currency="USD")
+    cap(world)
+
+    assert caps_told() == [
+        {"max_count_day": 5},
+        {"max_count_day": 5, "max_minor_day": 900, "currency": "USD"},
+        {"max_minor_day": 900, "currency": "USD"},
+        {},
+    ]
+    assert [findings for _, findings in verify_ledger() if findings] == []
+
+
+def test_the_same_caps_again_tell_nothing(world: mandates.Savings) -> None:
+    for _ in range(2):
+        cap(world, max_count_day=5)
+
+    assert len(caps_told()) == SecurityEvent.objects.filter(code="executor_caps_set").count() == 1
+
+
+def test_the_currency_goes_with_the_last_sum(world: mandates.Savings) -> None:
+    cap(world, max_minor_day=900, max_minor_minute=9, currency="USD")
+    for named in ("max_minor_day", "max_minor_minute"):
+        control = set_caps(executor=world.redeemer, caps=Caps(), named=(named,), reason="test")
+
+    assert (control.currency, caps_told()[-2:]) == (
+        "",
+        [{"max_minor_minute": 9, "currency": "USD"}, {}],
+    )
+
+
+def test_another_currency_takes_no_cap_along_that_is_not_named(world: mandates.Savings) -> None:
+    cap(world, max_minor_day=900, currency="USD")
+
+    with pytest.raises(CapsNotValid):
+        set_caps(
+            executor=world.redeemer,
+            caps=Caps(max_minor_minute=5, currency="EUR"),
+            named=("max_minor_minute", "currency"),
+            reason="test",
+        )
+
+    assert ExecutorControl.objects.get().currency == "USD"
