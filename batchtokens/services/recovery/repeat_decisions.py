@@ -11,6 +11,7 @@ from accounts.models import ServiceClient, SigningKey
 from accounts.tokens.key_store import key_store
 from batchtokens.models import EntryKind, ExecutorControl, OperationType
 from batchtokens.services.recovery.read_export import ToldEntry
+from batchtokens.services.redemption.stop_executor import Caps
 
 KEY_FIELDS = ("retired_at", "compromised_at", "private_sealed")
 FROM_LEDGER = "restored from the ledger"
@@ -24,6 +25,8 @@ def repeat_decisions(entries: Sequence[ToldEntry]) -> None:
                 _end_key(entry)
             case EntryKind.EXECUTOR_STOPPED | EntryKind.EXECUTOR_STARTED:
                 _switch_executor(entry)
+            case EntryKind.EXECUTOR_CAPPED:
+                _cap_executor(entry)
             case EntryKind.TYPE_STOPPED | EntryKind.TYPE_STARTED:
                 types = OperationType.objects.filter(name=entry.data["type"])
                 types.update(is_active=entry.kind == EntryKind.TYPE_STARTED)
@@ -47,3 +50,10 @@ def _switch_executor(entry: ToldEntry) -> None:
     control.stopped_by = entry.data["by"] if stopped else ""
     control.reason = FROM_LEDGER if stopped else ""
     control.save(update_fields=["stopped_at", "stopped_by", "reason"])
+
+
+def _cap_executor(entry: ToldEntry) -> None:
+    executor = ServiceClient.objects.filter(client_id=entry.data["executor"]).first()
+    if executor is not None:
+        caps = vars(Caps(**entry.data["caps"]))
+        ExecutorControl.objects.update_or_create(executor=executor, defaults=caps)
