@@ -8,6 +8,7 @@ chain alone, and is not valid wherever it is presented.
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ from batchtokens.services.ledger.reconcile_ledger import lost_checkpoint, record
 from batchtokens.services.mandates.change_operations import Change, change_operations
 from batchtokens.services.mandates.hold import add_hold, can_change
 from batchtokens.services.recovery.fold_rows import fold_rows
+from batchtokens.services.recovery.lock_restored import (
+    lock_decided,
+    lock_open_consents,
+    lock_tokens,
+)
 from batchtokens.services.recovery.read_export import ToldEntry, TrustedExport, read_export
 from batchtokens.services.recovery.repeat_decisions import repeat_decisions
 from batchtokens_verifier.checkpoints import TreeHead, VerifiedCheckpoint
@@ -73,19 +79,26 @@ class Restored:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What the database lacks. loose: ids of the entries without a leaf, by text."""
+    """What the database lacks at `at`. loose: ids of the entries without a leaf, by text.
+
+    lacks_rows: tokens are told of that have none; consents: keys of those that are open then.
+    """
 
     export: TrustedExport
     kept: int
     loose: dict[str, int]
     missing: list[ToldEntry]
     tokens: dict[str, OperationToken]
+    lacks_rows: bool
+    consents: list[uuid.UUID]
+    at: dt.datetime
 
 
 def preview_restore(lines: Sequence[str]) -> Restored:
     """Return what `restore_ledger` would restore, and change nothing."""
     with transaction.atomic():
         plan = _plan(lines)
+        transaction.set_rollback(True)
     return _told(plan, held=[])
 
 
@@ -99,12 +112,12 @@ def restore_ledger(
     the export continues.
     """
     with transaction.atomic(durable=True):
-        plan = _plan(lines)
+        plan = _plan(lines, now)
         ids = _insert_entries(plan)
         _append_tree(plan, ids)
         lost_signatures = _store_rows(plan)
         repeat_decisions([entry for entry in plan.missing if entry.chain == AUTHORITY])
-        _forget_open_business(plan, now or database_now())
+        _forget_open_business(plan)
         held = _hold(plan, lost_signatures, reason=reason, actor=actor, now=now)
         told = {"restored": {"first": plan.kept, "size": plan.export.head.size}}
         decision = Decision("staff", actor, reason)
@@ -114,27 +127,23 @@ def restore_ledger(
     return _told(plan, held)
 
 
-def _plan(lines: Sequence[str]) -> _Plan:
+def _plan(lines: Sequence[str], now: dt.datetime | None = None) -> _Plan:
     newest, kept = lost_checkpoint(), tree_size()
     export = read_export(lines, newest=newest, sizes=[kept])
     if export.roots.get(kept) != stored_root(kept):
         raise LedgerBroken(f"The export does not begin with the database's {kept} leaves.")
     loose = {text: pk for pk, text in unsealed_entries(after=0, limit=_ALL)}
     missing = [entry for entry in export.entries[kept:] if entry.text not in loose]
-    tokens = _lock({entry.chain for entry in missing})
+    chains = {entry.chain for entry in missing}
+    told = chains | export.unvouched
+    at, lacks_rows = now or database_now(), _lacks_rows(told)
+    lock_decided([entry for entry in missing if entry.chain == AUTHORITY])
+    consents = lock_open_consents(at) if lacks_rows else []
+    locked = lock_tokens(told)
     lock_authority_chain()  # the last lock, as everywhere
+    tokens = {chain: row for chain, row in locked.items() if chain in chains}
     _check_forks(missing, tokens)
-    return _Plan(export, kept, loose, missing, tokens)
-
-
-def _lock(hashes: Collection[str]) -> dict[str, OperationToken]:
-    found: dict[str, OperationToken] = {}
-    wanted = sorted(hashes)
-    for start in range(0, len(wanted), PAGE):
-        rows = OperationToken.objects.filter(token_hash__in=wanted[start : start + PAGE])
-        locked = rows.select_related("client").select_for_update(no_key=True, of=("self",))
-        found |= {row.token_hash: row for row in locked.order_by("pk")}
-    return found
+    return _Plan(export, kept, loose, missing, tokens, lacks_rows, consents, at)
 
 
 def _check_forks(missing: Sequence[ToldEntry], tokens: Mapping[str, OperationToken]) -> None:
@@ -211,21 +220,21 @@ def _store_rows(plan: _Plan) -> list[OperationToken]:
     return [row.token for row in rows if row.signature_lost]
 
 
-def _forget_open_business(plan: _Plan, at: dt.datetime) -> None:
+def _forget_open_business(plan: _Plan) -> None:
     """Where tokens are lost, let nothing be given twice that they may have been given.
 
     A place in a status list is known from their bytes alone, so new tokens get places in new lists;
     a consent that is open here may have bought one of them, so it is asked for again.
     """
-    if any(not chain.known for chain in _chains(plan)) or _lacks_rows(plan.export.unvouched):
-        StatusList.objects.filter(full_at=None).update(full_at=at)
-        Consent.objects.open(at).update(expires_at=at)
+    if plan.lacks_rows:
+        StatusList.objects.filter(full_at=None).update(full_at=plan.at)
+        Consent.objects.filter(pk__among=plan.consents).update(expires_at=plan.at)
 
 
 def _lacks_rows(chains: Collection[str]) -> bool:
     """Tell whether tokens are among these that have no row here."""
     hashes = set(chains) - {AUTHORITY}
-    return OperationToken.objects.filter(token_hash__in=hashes).count() < len(hashes)
+    return OperationToken.objects.filter(token_hash__among=hashes).count() < len(hashes)
 
 
 def _hold(
