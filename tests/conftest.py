@@ -10,6 +10,7 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 
+from accounts.services import record_event
 from accounts.tokens.keyring import forget_key_ring
 from batchtokens.services.ledger.check_ledger_head import forget_sink
 from tests import browsers
@@ -58,6 +59,12 @@ def _nothing_remembered() -> Iterator[None]:
 def _browsers_have_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `Client.force_login` sign in as the sign-in page does."""
     monkeypatch.setattr(Client, "force_login", browsers.force_login)
+
+
+@pytest.fixture
+def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no minute end in the test: the log begins a row for each, which others are counted in."""
+    monkeypatch.setattr(record_event, "minute_of", lambda _: "the minute of the test")
 
 
 @pytest.fixture

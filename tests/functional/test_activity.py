@@ -71,6 +71,7 @@ def test_is_nobody_elses(alice: User, caller: Caller) -> None:
     assert listed(caller.get(ACTIVITY)) == []
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_counts_guesses_at_ones_password(alice: User, caller: Caller, client: Client) -> None:
     body = {"username": "alice", "password": "a wrong passphrase"}
     for _ in range(3):

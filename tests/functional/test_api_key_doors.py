@@ -195,6 +195,7 @@ def test_gives_every_closed_key_one_answer(person: User, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", CLOSED)
+@pytest.mark.usefixtures("one_minute")
 def test_counts_every_refusal_once(person: User, how: str) -> None:
     text = key_of(person)
     CLOSED[how](person)

@@ -101,6 +101,7 @@ def test_the_headers_and_bodies_are_the_same(client: Client) -> None:
     assert len(shapes) == 1
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_the_right_password_of_who_is_switched_off_is_one_more_wrong_one(client: Client) -> None:
     """Not only by its words: what it writes, and what it leaves of the counters, is the same."""
     factories.alice(is_active=False)

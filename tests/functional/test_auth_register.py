@@ -102,6 +102,7 @@ def test_every_answer_has_the_same_shape(client: Client, there: dict[str, str]) 
     assert set(answer.headers) == set(register(client, **there).headers)
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_every_answer_costs_the_same_statements(client: Client) -> None:
     factories.bob()
     there = (

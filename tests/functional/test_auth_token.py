@@ -121,6 +121,7 @@ def test_hashes_once_for_an_unknown_name(client: Client, hashes: list[str]) -> N
     assert unknown == len(hashes) - unknown == 1
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_counts_refusals_in_one_row(client: Client) -> None:
     factories.alice()
 

@@ -166,6 +166,7 @@ def test_ignores_credentials_in_the_address(url: str, gateway: NewServiceClient)
     assert refusal(send(ENDPOINTS[url], url=url + query)) == "invalid_client"
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_counts_refusals_in_one_row(url: str, gateway: NewServiceClient) -> None:
     for _ in range(3):
         ask(url, pair(gateway) | {"client_secret": "wrong"})
@@ -182,6 +183,7 @@ def test_opens_no_more_than_the_key(gateway: NewServiceClient) -> None:
 
 
 @pytest.mark.parametrize("credentials", ["é", "%%%", basic_of(b"no colon")[6:], ""])
+@pytest.mark.usefixtures("one_minute")
 def test_counts_credentials_that_cannot_be_read(url: str, credentials: str) -> None:
     for _ in range(2):
         assert refusal(ask(url, {}, Authorization=f"Basic {credentials}")) == "invalid_client"

@@ -56,6 +56,7 @@ def test_takes_the_endpoint_as_audience(url: str, gateway: ServiceClient) -> Non
     assert ask(url, sign(KEY, claims(aud=audience))).status_code == 200
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_refuses_another_endpoint_s(url: str, gateway: ServiceClient) -> None:
     for other in sorted(ENDPOINTS.keys() - {url}):
         audience = f"{settings.ISSUER_URL}{other}"
@@ -70,6 +71,7 @@ def test_takes_the_client_s_name_beside_it(url: str, gateway: ServiceClient) -> 
 
 
 @pytest.mark.spec("RFC 7523", "3")
+@pytest.mark.usefixtures("one_minute")
 def test_takes_each_assertion_once(gateway: ServiceClient) -> None:
     assertion = sign(KEY)
 
@@ -176,6 +178,7 @@ def test_opens_no_other_door(gateway: ServiceClient) -> None:
 
 
 @pytest.mark.parametrize("text", ["a.b.c", "nonsense", "é.é.é", "a" * 50_000, "ak_live_1"])
+@pytest.mark.usefixtures("one_minute")
 def test_counts_each_refusal_once(url: str, gateway: ServiceClient, text: str) -> None:
     for _ in range(2):
         assert refusal(ask(url, text)) == "invalid_client"
@@ -199,6 +202,7 @@ def test_stores_no_assertion(gateway: ServiceClient) -> None:
         ({"client_secret": "é"}, "malformed_credentials"),
     ],
 )
+@pytest.mark.usefixtures("one_minute")
 def test_counts_what_is_no_pair(url: str, form: dict[str, str], reason: str) -> None:
     for _ in range(2):
         assert refusal(send({**ENDPOINTS[url], **form}, url=url)) == "invalid_client"
@@ -207,6 +211,7 @@ def test_counts_what_is_no_pair(url: str, form: dict[str, str], reason: str) -> 
     assert (event.data["reason"], event.count) == (reason, 2)
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_counts_other_schemes(url: str) -> None:
     for headers in (factories.bearer("x"), {"X-API-Key": "x"}):
         assert refusal(send(ENDPOINTS[url], url=url, headers=headers)) == "invalid_client"

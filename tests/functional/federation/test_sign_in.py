@@ -266,6 +266,7 @@ def test_refuses_who_comes_back_too_late(corp: OidcProvider, alice: User, browse
     assert refused(browser.finish(query))
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_counts_refusals(corp: OidcProvider, browser: Browser) -> None:
     for _ in range(3):
         assert refused(browser.finish({"state": "unknown", "code": "x"}))

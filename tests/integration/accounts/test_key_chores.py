@@ -76,6 +76,7 @@ class TestGuesses:
             self.guess(ELSEWHERE)
         assert authenticate_api_key(key=secret, context=HERE).client_id == "gateway"
 
+    @pytest.mark.usefixtures("one_minute")
     def test_are_each_counted_once(self) -> None:
         for _ in range(MOST_FAILURES_OF_ADDRESS + 5):
             with pytest.raises((InvalidClient, WaitForAttempt)):

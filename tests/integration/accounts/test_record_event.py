@@ -39,6 +39,7 @@ def test_counts_strangers_by_network_and_minute() -> None:
     assert sorted(SecurityEvent.objects.values_list("count", flat=True)) == [1, 2, 2]
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_counts_each_account_for_itself() -> None:
     alice, bob = factories.alice(), factories.bob()
 

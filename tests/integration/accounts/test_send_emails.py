@@ -237,7 +237,7 @@ def test_no_one_elses_words_look_like_ours(alice: User) -> None:
     ],
 )
 def test_a_mailbox_gets_a_few_that_nobody_signed_in_for(
-    alice: User, settings: Any, kind: EmailKind, minutes: int
+    alice: User, settings: Any, one_minute: None, kind: EmailKind, minutes: int
 ) -> None:
     settings.RATE_LIMITS = True
     User.objects.update(email_verified_at=None)
