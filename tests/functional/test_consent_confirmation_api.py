@@ -44,14 +44,14 @@ def is_confirmed() -> bool:
 
 class TestConfirm:
     def test_spends_a_code_on_it(self, alice: Caller, world: mandates.Savings) -> None:
-        code, told = code_for(world), show_consent(alice)
+        otp, told = code_for(world)(), show_consent(alice)
 
-        answer = confirm(alice, told, code())
+        answer = confirm(alice, told, otp)
 
         assert (answer.status_code, answer.json()["status"]) == (200, "confirmed")
         assert Consent.objects.get().confirmed_with == Amr.OTP
         other = show_consent(alice)
-        assert code_of(confirm(alice, other, code())) == (401, "invalid_otp")
+        assert code_of(confirm(alice, other, otp)) == (401, "invalid_otp")
 
     def test_takes_a_recovery_code(self, alice: Caller, world: mandates.Savings) -> None:
         code_for(world)
