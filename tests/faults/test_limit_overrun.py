@@ -1,5 +1,6 @@
 """64 parallel guesses against four server processes: no more pass than the limit says."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +10,12 @@ import httpx
 import pytest
 from django.conf import settings
 
+from accounts.limits import stores
 from accounts.models import RateCounter
+from accounts.models.rate_counter import RateCounterQuerySet
 from accounts.services.limit_failures import MOST_FAILURES_OF_ADDRESS
 from accounts.services.rotate_signing_keys import ensure_signing_keys
-from tests.redis_servers import redis_server
+from tests.redis_servers import RedisServer, redis_server
 from tests.servers import running_server
 
 pytestmark = [
@@ -23,6 +26,7 @@ pytestmark = [
 ]
 
 GUESSES, LIMIT, PROCESSES = 64, 20, 4
+TRIES = 8
 # A window of a day does not end during a test.
 ENV = {
     "ISSUER_URL": settings.ISSUER_URL,
@@ -55,6 +59,25 @@ def outcomes(http: httpx.Client) -> Counter[int]:
         return Counter(pool.map(guess, range(GUESSES)))
 
 
+def counted_in_the_database() -> RateCounterQuerySet:
+    return RateCounter.objects.filter(key__contains="rl:")
+
+
+def answered_in_time(redis: RedisServer, http: httpx.Client) -> list[Counter[int]]:
+    """Return the outcomes of two rounds in which Redis was late for nobody.
+
+    For whom it is late, as on a busy machine, the database counts by itself; so they go again.
+    """
+    for _ in range(TRIES):
+        both = [outcomes(http), outcomes(http)]
+        if not counted_in_the_database().exists():
+            return both
+        time.sleep(stores.AWAY_FOR + 1)
+        redis.client.flushall()
+        RateCounter.objects.all().delete()
+    raise AssertionError(f"Redis was late in each of {TRIES} tries")
+
+
 def test_exactly_so_many_pass_where_the_database_counts() -> None:
     with guessing() as http:
         assert outcomes(http) == {401: LIMIT, 429: GUESSES - LIMIT}
@@ -63,15 +86,17 @@ def test_exactly_so_many_pass_where_the_database_counts() -> None:
 
 def test_exactly_so_many_pass_where_redis_counts() -> None:
     with redis_server() as redis, guessing(redis.url) as http:
-        assert outcomes(http) == {401: LIMIT, 429: GUESSES - LIMIT}
-        assert outcomes(http) == {429: GUESSES}
-        assert not RateCounter.objects.filter(key__contains="rl:").exists()
+        assert answered_in_time(redis, http) == [
+            {401: LIMIT, 429: GUESSES - LIMIT},
+            {429: GUESSES},
+        ]
 
 
 def test_a_killed_redis_adds_half_of_the_limit_at_most() -> None:
     with redis_server() as redis, guessing(redis.url) as http:
         outcomes(http)
         redis.kill()
+        counted_in_the_database().delete()  # those for whom it was late before
 
         assert outcomes(http) == {401: LIMIT // 2, 429: GUESSES - LIMIT // 2}
 
