@@ -94,7 +94,7 @@ def test_a_row_that_somebody_holds_spoils_no_other_line() -> None:
         finally:
             over.set()
 
-    _, (first, second) = at_once(hold, send)
+    _, (first, second) = at_once(hold, send, patient=False)
 
     assert isinstance(first, AuthorityBusy)
     assert isinstance(second, RedemptionAnswer)
