@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from accounts.management.base import Exit
 from accounts.models import SecurityEvent, SigningKey
+from accounts.services.retire_signing_key import retire_signing_key
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.models import LedgerEntry, OperationToken
 from batchtokens.services.issuing.issue import Issued
@@ -72,6 +75,36 @@ def test_does_not_wait_where_it_was_long_ago(issued: Issued, waits: list[float])
     ended = retire(issued.row.kid, "--compromised", *WHY)
 
     assert (ended.code, ended.rows["disowned"], len(waits)) == (Exit.OK, 1, 1)
+
+
+@pytest.mark.parametrize("ran_before", [False, True], ids=["first", "again"])
+def test_the_wait_begins_where_others_can_see_it(
+    issued: Issued, waits: list[float], ran_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To disown very many takes its time, and until then nobody sees that the key has ended."""
+
+    def began_long_ago(**how: Any) -> SigningKey:
+        return retire_signing_key(**how, now=timezone.now() - timedelta(seconds=30))
+
+    monkeypatch.setattr(f"{COMMAND}.retire_signing_key", began_long_ago)
+    if ran_before:
+        retire(issued.row.kid, "--compromised", "--no-wait", *WHY)
+
+    retire(issued.row.kid, "--compromised", *WHY)
+
+    assert waits[0] > 55
+
+
+def test_says_who_is_not_done(
+    issued: Issued, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{COMMAND}.LONGEST", 0.0)
+    monkeypatch.setattr(f"{COMMAND}.open_signers", lambda: {"7/1"})
+    monkeypatch.setattr(f"{COMMAND}.still_open", set)
+
+    ended = retire(issued.row.kid, "--compromised", *WHY)
+
+    assert (ended.code, "run again" in ended.said) == (Exit.PARTIAL, True)
 
 
 def test_a_plainly_retired_key_disowns_nothing(issued: Issued, waits: list[float]) -> None:

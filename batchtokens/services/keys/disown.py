@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 
 from accounts.models import SigningKey
-from batchtokens.models import EntryKind, HoldKind, OperationToken
+from batchtokens.models import EntryKind, HoldKind, LedgerEntry, OperationToken
 from batchtokens.models.clock import DatabaseClock
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
 from batchtokens.services.mandates.change_operations import (
@@ -18,6 +18,7 @@ from batchtokens.services.mandates.change_operations import (
     change_operations_in_batches,
 )
 from batchtokens.services.mandates.hold import add_hold
+from batchtokens.services.mandates.words import Words
 
 
 def disownable(*, kid: str) -> OperationTokenQuerySet:
@@ -35,12 +36,20 @@ def disown_operations(*, kid: str, reason: str, now: dt.datetime | None = None) 
     """Disown what processes have signed that did not know yet; returns how many there were."""
     change = _disowning(kid, reason)
     batches = change_operations_in_batches(disownable(kid=kid), change=change, now=now)
-    return sum(len(batch) for batch in batches)
+    return sum(batches)
 
 
 def is_compromised(*, kid: str) -> bool:
     """Tell whether a key is believed no more."""
     return SigningKey.objects.filter(kid=kid).exclude(compromised_at=None).exists()
+
+
+def compromised_since(*, kid: str) -> dt.datetime | None:
+    """Return when the ledger was told so, by the database's clock: just before it was committed."""
+    told = LedgerEntry.objects.of_authority().filter(
+        kind=EntryKind.KEY_COMPROMISED, entry__contains=f'"kid":"{kid}"'
+    )
+    return told.order_by("-seq").values_list("at", flat=True).first()
 
 
 def count_disowned(*, kid: str) -> int:
@@ -53,7 +62,7 @@ def _disowning(kid: str, reason: str) -> Change:
         kind=EntryKind.DISOWNED,
         by=HoldKind.SYSTEM,
         apply=_disown,
-        reason=reason,
+        words=Words(reason=reason),
         data={"kid": kid},
         fields=("sealed_token", "sealed_until"),
         leave_broken=True,  # or one edited row would keep the key alive

@@ -28,6 +28,7 @@ from batchtokens.services.issuing.signatures import keep_signature
 from batchtokens.services.keys.signed_claims import signed_claims
 from batchtokens.services.ledger.check_ledger_head import check_ledger
 from batchtokens.services.mandates.change_operations import Change, change_operations
+from batchtokens.services.mandates.words import Words
 from batchtokens.services.queue.queue_anew import Renewed, queue_anew
 from batchtokens_verifier.jws import Purpose
 
@@ -98,8 +99,8 @@ def _reissue(page: list[OperationToken], reason: str, now: dt.datetime | None) -
     change = Change(
         kind=EntryKind.REISSUED,
         by=HoldKind.SYSTEM,
+        words=Words(reason=reason),
         apply=sign,
-        reason=reason,
         fields=("kid", "alg", "jws_digest", "sealed_token", "sealed_until"),
         data_of=lambda token: {"jws": token.jws_digest, "kid": token.kid},
         also=queue,
