@@ -10,6 +10,7 @@ from batchtokens.services.issuing.issue import Issued
 from batchtokens.services.ledger.seal import Sealing
 from batchtokens.services.mandates.hold import hold_operation, resume_operation
 from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.mandates.words import Words
 from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
 from batchtokens_verifier.canonical import b64url
 from batchtokens_verifier.ledger import entry_hash
@@ -50,9 +51,9 @@ class History:
         elif row.taken_count < 3 and self.chance.random() < 0.75:
             self._redeem(issued, key)
         elif self.chance.random() < 0.9:
-            hold_operation(operation_id=row.pk, by=HoldKind.USER, reason=f"away {key}")
+            hold_operation(operation_id=row.pk, by=HoldKind.USER, words=Words(reason=f"away {key}"))
         else:
-            cancel_operation(operation_id=row.pk, by=HoldKind.STAFF, reason="closed")
+            cancel_operation(operation_id=row.pk, by=HoldKind.STAFF, words=Words(reason="closed"))
 
     def _redeem(self, issued: Issued, key: str) -> None:
         answer = mandates.redeem(self.world, issued, f"{issued.row.pk}-{key}")

@@ -11,6 +11,7 @@ from batchtokens.management.operations.named import key_named, type_named
 from batchtokens.models import HoldKind, OperationToken
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
 from batchtokens.services.mandates.revoke import cancel_operations
+from batchtokens.services.mandates.words import Words
 
 # Options that concern operations alone, and those that do not concern them.
 NARROWING = ("client", "operation_type", "key")
@@ -31,8 +32,8 @@ def operations(options: dict[str, Any], *, now: dt.datetime) -> Selected:
     found = _among(options, now)
 
     def revoke() -> int:
-        batches = cancel_operations(found, by=HoldKind.STAFF, actor=operator(), reason=reason)
-        return sum(batches)
+        words = Words(operator(), reason)
+        return sum(cancel_operations(found, by=HoldKind.STAFF, words=words))
 
     count = found.count()
     return Selected(revoke, count, bool(count))

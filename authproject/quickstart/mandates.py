@@ -13,6 +13,7 @@ from batchtokens.models.clock import database_now
 from batchtokens.services.issuing.create_operation import OperationRequest, create_operation
 from batchtokens.services.mandates.hold import hold_operation
 from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.mandates.words import Words
 from batchtokens_verifier.constraints import format_instant
 
 
@@ -104,6 +105,10 @@ def _create(person: User, plan: Plan, number: int, start: datetime) -> None:
     )
     operation = create_operation(by=grant, request=request)
     if plan.reference == HELD:
-        hold_operation(operation_id=operation.pk, by=HoldKind.USER, reason="until after the move")
+        hold_operation(
+            operation_id=operation.pk, by=HoldKind.USER, words=Words(reason="until after the move")
+        )
     if plan.reference == CANCELLED:
-        cancel_operation(operation_id=operation.pk, by=HoldKind.USER, reason="no longer wanted")
+        cancel_operation(
+            operation_id=operation.pk, by=HoldKind.USER, words=Words(reason="no longer wanted")
+        )

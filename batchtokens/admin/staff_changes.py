@@ -21,6 +21,7 @@ from batchtokens.admin.reading import ReadOnlyAdmin
 from batchtokens.models import HoldKind, OperationToken
 from batchtokens.services.mandates.hold import hold_operation, resume_operation
 from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.mandates.words import LONGEST_REASON, Words
 from batchtokens_verifier.errors import ProblemError
 
 MOST_AT_ONCE = 100
@@ -28,7 +29,7 @@ CHANGE_PERMISSION = "batchtokens.change_operationtoken"
 
 
 @dataclass(frozen=True)
-class Change:
+class StaffChange:
     """One verb: what it does, and how the pages speak of it."""
 
     service: Callable[..., OperationToken]
@@ -37,17 +38,17 @@ class Change:
     consequence: str
 
 
-CHANGES: Mapping[str, Change] = {
-    "hold": Change(
+CHANGES: Mapping[str, StaffChange] = {
+    "hold": StaffChange(
         hold_operation, "Hold", "held", "No run is accepted until staff resumes the operation."
     ),
-    "resume": Change(
+    "resume": StaffChange(
         resume_operation,
         "Resume",
         "resumed",
         "Holds of staff and of the trigger are lifted; the person's own hold stays.",
     ),
-    "cancel": Change(
+    "cancel": StaffChange(
         cancel_operation,
         "Cancel",
         "cancelled",
@@ -58,7 +59,7 @@ CHANGES: Mapping[str, Change] = {
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(
-        max_length=500,
+        max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
         help_text="It stands in the operation's timeline, where its owner can read it.",
     )
@@ -156,10 +157,11 @@ class StaffChangesAdmin(ReadOnlyAdmin):
 
         The ledger keeps a digest of who it was; Django's own log says it.
         """
-        change, done, actor = CHANGES[verb], 0, cast("User", request.user).public_id
+        change, done = CHANGES[verb], 0
+        words = Words(cast("User", request.user).public_id, reason)
         for token in chosen:
             try:
-                change.service(operation_id=token.pk, by=HoldKind.STAFF, actor=actor, reason=reason)
+                change.service(operation_id=token.pk, by=HoldKind.STAFF, words=words)
             except ProblemError as refusal:
                 messages.error(request, f"Not {change.done}: {token.public_id}. {refusal}")
             else:

@@ -41,6 +41,7 @@ from batchtokens.services.mandates.find_operation import (
 from batchtokens.services.mandates.hold import hold_operation, resume_operation
 from batchtokens.services.mandates.lower_limits import Limits, lower_limits
 from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.mandates.words import Words
 
 # What a list's address may also carry: its page, and the browsable pages' choice of form.
 NOT_FILTERS = frozenset({"cursor", "page_size", "format"})
@@ -130,8 +131,8 @@ class _ChangeView(APIView):
         body = ReasonInput(data=request.data)
         body.is_valid(raise_exception=True)
         operation_id, kind = find_for_change(by=grant_of(request), public_id=public_id)
-        actor = principal_of(request).public_id
-        self.verb(operation_id=operation_id, by=kind, actor=actor, **body.validated_data)
+        words = Words(principal_of(request).public_id, body.validated_data["reason"])
+        self.verb(operation_id=operation_id, by=kind, words=words)
         operation = find_operation(by=principal_of(request), public_id=public_id)
         return Response(OperationOutput(operation).data)
 
@@ -165,9 +166,8 @@ class LimitsView(APIView):
         body = LimitsInput(data=request.data)
         body.is_valid(raise_exception=True)
         limits = dict(body.validated_data)
-        reason = limits.pop("reason")
+        words = Words(principal_of(request).public_id, limits.pop("reason"))
         operation_id, _ = find_for_change(by=grant_of(request), public_id=public_id)
-        actor = principal_of(request).public_id
-        lower_limits(operation_id=operation_id, limits=Limits(**limits), actor=actor, reason=reason)
+        lower_limits(operation_id=operation_id, limits=Limits(**limits), words=words)
         operation = find_operation(by=principal_of(request), public_id=public_id)
         return Response(OperationOutput(operation).data)

@@ -22,6 +22,7 @@ from batchtokens.models import (
     Status,
 )
 from batchtokens.services.mandates.introspect import consumption
+from batchtokens.services.mandates.words import LONGEST_REASON
 from batchtokens.services.redemption.redeem import RedemptionAnswer
 
 _SIGNED_ELSEWHERE = frozenset(
@@ -44,7 +45,7 @@ class LimitsInput(ClosedInput):
     max_individual_amount = AmountField(required=False)
     max_total = AmountField(required=False)
     max_occurrences = NumberField(required=False, min_value=1)
-    reason = TextField(max_length=500, required=False, default="", allow_blank=True)
+    reason = TextField(max_length=LONGEST_REASON, required=False, default="", allow_blank=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a body that lowers nothing."""
@@ -54,7 +55,7 @@ class LimitsInput(ClosedInput):
 
 
 class ReasonInput(ClosedInput):
-    reason = TextField(max_length=500, required=False, default="", allow_blank=True)
+    reason = TextField(max_length=LONGEST_REASON, required=False, default="", allow_blank=True)
 
 
 class OperationFilter(ClosedInput):

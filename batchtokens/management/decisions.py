@@ -4,8 +4,7 @@ from django.core.management import CommandParser
 
 from accounts.management.arguments import name
 from accounts.management.base import UsageError
-
-LONGEST_REASON = 500
+from batchtokens.services.mandates.words import LONGEST_REASON
 
 
 def add_operator(parser: CommandParser) -> None:

@@ -26,6 +26,7 @@ from batchtokens.models.operation_tokens import HoldKind
 from batchtokens.services.issuing.issue import Issued
 from batchtokens.services.mandates.hold import hold_operation
 from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.mandates.words import Words
 from batchtokens.services.operation_types.create_operation_type import create_operation_type
 from batchtokens.services.queue.enqueue import enqueue_operation_token
 from tests import factories, mandates
@@ -189,7 +190,8 @@ class TestOperationTokens:
         assert len(staff.get(TOKENS, {"q": "nobody"}).context["cl"].result_list) == 0
 
     def test_shows_the_timeline(self, staff: Client, issued: Issued) -> None:
-        hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, reason="moving <b>house</b>")
+        words = Words(reason="moving <b>house</b>")
+        hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, words=words)
 
         page = text_of(staff.get(f"{TOKENS}{issued.row.pk}/change/"))
 

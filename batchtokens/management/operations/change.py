@@ -32,6 +32,7 @@ from batchtokens.management.operations.verb import Verb
 from batchtokens.models import HoldKind, OperationToken
 from batchtokens.models.clock import database_now
 from batchtokens.services.mandates.hold import check_changeable
+from batchtokens.services.mandates.words import Words
 from batchtokens_verifier.errors import ProblemError
 
 MOST = 100
@@ -70,33 +71,29 @@ class ChangeVerb(Verb):
     def run(self, command: ProductCommand, options: dict[str, Any]) -> None:
         """Ask, change them, and print what became of them."""
         if is_selecting(options) == bool(options["ids"]):
-            words = ", ".join(f"--{option}" for option in NARROWING)
-            raise UsageError(f"Say which: either op_ ids, or one or more of {words}.")
-        decided = {
-            "by": self.speaks_as(options),
-            "actor": operator(options["operator"]),
-            "reason": reason_given(options["reason"]),
-        }
+            narrowing = ", ".join(f"--{option}" for option in NARROWING)
+            raise UsageError(f"Say which: either op_ ids, or one or more of {narrowing}.")
+        words = Words(operator(options["operator"]), reason_given(options["reason"]))
         if options["ids"]:
-            self._change_named(command, options, decided)
+            self._change_named(command, options, words)
         else:
-            self._change_selected(command, options, decided)
+            self._change_selected(command, options, words)
 
     def _change_selected(
-        self, command: ProductCommand, options: dict[str, Any], decided: dict[str, Any]
+        self, command: ProductCommand, options: dict[str, Any], words: Words
     ) -> None:
-        now = database_now()
+        now, by = database_now(), self.speaks_as(options)
         among = selected(options, now=now)
 
         def left() -> int:
-            return count_where(among, lambda token: self.concerns(token, now, decided["by"]))
+            return count_where(among, lambda token: self.concerns(token, now, by))
 
         found, changed = left(), 0
         if not found:
             raise NothingMatched(f"Nothing that could be {self.done} matched.")
         if not options["dry_run"]:
             self._confirm(command, found, options)
-            changed = sum(type(self).services(among, **decided))
+            changed = sum(type(self).services(among, by=by, words=words))
         command.emit_one({"id": self.name, "found": found, "changed": changed})
         if not options["dry_run"] and (damaged := left()):
             raise PartialFailure(
@@ -107,25 +104,23 @@ class ChangeVerb(Verb):
         what = "1 operation" if count == 1 else f"{count} operations"
         command.confirm(f"{self.name.capitalize()} {what}?", yes=options["yes"])
 
-    def _change_named(
-        self, command: ProductCommand, options: dict[str, Any], decided: dict[str, Any]
-    ) -> None:
+    def _change_named(self, command: ProductCommand, options: dict[str, Any], words: Words) -> None:
         if len(options["ids"]) > MOST:
             raise UsageError(f"At most {MOST} ids at once; --user, --type and others have no end.")
         tokens = [operation_named(each) for each in dict.fromkeys(options["ids"])]
         if not options["dry_run"]:
             self._confirm(command, len(tokens), options)
-        rows = [self._one(token, decided, dry=options["dry_run"]) for token in tokens]
+        rows = [self._one(token, options, words) for token in tokens]
         command.emit(rows)
         _conclude([str(row["refused"]) for row in rows if row["refused"]], len(rows))
 
-    def _one(self, token: OperationToken, decided: dict[str, Any], *, dry: bool) -> dict[str, Any]:
-        refused = ""
+    def _one(self, token: OperationToken, options: dict[str, Any], words: Words) -> dict[str, Any]:
+        by, dry, refused = self.speaks_as(options), options["dry_run"], ""
         try:
             if dry:
-                self.check(token, database_now(), decided["by"])
+                self.check(token, database_now(), by)
             else:
-                token = type(self).service(operation_id=token.pk, **decided)
+                token = type(self).service(operation_id=token.pk, by=by, words=words)
         except ProblemError as refusal:
             refused = refusal.code
         status = token.status_at(database_now()).value

@@ -32,6 +32,7 @@ from batchtokens.services.ledger.sink import (
 )
 from batchtokens.services.mandates.change_operations import Change, change_operations_in_batches
 from batchtokens.services.mandates.hold import add_hold
+from batchtokens.services.mandates.words import Words
 from batchtokens_verifier.checkpoints import TreeHead, VerifiedCheckpoint
 from batchtokens_verifier.errors import VerificationError
 from batchtokens_verifier.ledger import Loss
@@ -123,8 +124,9 @@ def hold_all(reason: str, now: dt.datetime | None, *, actor: str = "") -> int:
         return add_hold(token, HoldKind.SYSTEM)
 
     live = OperationToken.objects.live(now or database_now())
-    change = Change(kind=EntryKind.HELD, by=HoldKind.SYSTEM, apply=hold, actor=actor, reason=reason)
-    return sum(len(batch) for batch in change_operations_in_batches(live, change=change, now=now))
+    words = Words(actor, reason)
+    change = Change(kind=EntryKind.HELD, by=HoldKind.SYSTEM, words=words, apply=hold)
+    return sum(change_operations_in_batches(live, change=change, now=now))
 
 
 def _is_declared(lost: TreeHead) -> bool:

@@ -19,12 +19,11 @@ from batchtokens.models import (
     HoldKind,
     LedgerEntry,
     OperationToken,
-    chain_entry,
-    salted_digest,
 )
 from batchtokens.models.clock import database_now
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
 from batchtokens.models.writing import change_many, insertion, write_together
+from batchtokens.services.mandates.words import UNSAID, Words, decision_entry
 
 BATCH = 1000
 
@@ -33,17 +32,16 @@ BATCH = 1000
 class Change:
     """What happens to each. `apply` sets the row's state columns, or returns False to leave it.
 
-    actor: the public id of who decides; the ledger keeps its salted digest. fields: columns that
-    `apply` sets beside those of the state. data_of: what its entry says of one row, after `apply`.
-    also: is called with what changed, in the same transaction. leave_broken: a row that is not what
-    its ledger says is left as it is, where the others must not wait for it; it runs nowhere.
+    words: of who decides, if anybody did. fields: columns that `apply` sets beside those of the
+    state. data: what every entry says. data_of: what that of one row says, after `apply`. also: is
+    called with what changed, in the same transaction. leave_broken: a row that is not what its
+    ledger says is left as it is, where the others must not wait for it; it runs nowhere.
     """
 
     kind: EntryKind
     by: HoldKind
     apply: Callable[[OperationToken, dt.datetime], bool]
-    actor: str = ""
-    reason: str = ""
+    words: Words = UNSAID
     data: dict[str, Any] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
     data_of: Callable[[OperationToken], dict[str, Any]] = field(default=lambda _: {})
@@ -68,8 +66,8 @@ def change_operations(
 
 def change_operations_in_batches(
     among: OperationTokenQuerySet, *, change: Change, now: dt.datetime | None = None
-) -> Iterator[list[OperationToken]]:
-    """Do the same in one transaction a batch, for what may be very many; yields each one's rows."""
+) -> Iterator[int]:
+    """Do the same in one transaction a batch, for what may be very many; yields how many each."""
     last = None
     while True:
         with transaction.atomic(durable=True):
@@ -78,7 +76,7 @@ def change_operations_in_batches(
         if not batch:
             return
         last = batch[-1].pk
-        yield changed
+        yield len(changed)
 
 
 def _lock(among: OperationTokenQuerySet, after: Any) -> list[OperationToken]:
@@ -106,10 +104,8 @@ def _change(
 
 
 def _entry(token: OperationToken, change: Change, at: dt.datetime) -> LedgerEntry:
-    data = {"by": change.by.value, **change.data, **change.data_of(token)}
-    if change.actor:
-        data["actor"] = salted_digest(bytes(token.salt), change.actor)
-    return chain_entry(token, change.kind, at=at, data=data, note=change.reason)
+    told = change.data | change.data_of(token)
+    return decision_entry(token, change.kind, at=at, by=change.by, words=change.words, **told)
 
 
 def _sound(batch: list[OperationToken]) -> list[OperationToken]:

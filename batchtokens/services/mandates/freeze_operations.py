@@ -15,6 +15,7 @@ from batchtokens.models import Consent, EntryKind, HoldKind, OperationToken
 from batchtokens.models.clock import database_now
 from batchtokens.services.mandates.change_operations import Change, change_operations
 from batchtokens.services.mandates.hold import add_hold
+from batchtokens.services.mandates.words import Words
 
 INSTANT = dt.timedelta(microseconds=1)
 REASON = "The account was frozen."
@@ -35,9 +36,8 @@ def freeze_operations(*, user: User) -> int:
     change = Change(
         kind=EntryKind.HELD,
         by=HoldKind.USER,
+        words=Words(user.public_id, REASON),
         apply=_hold,
-        actor=user.public_id,
-        reason=REASON,
         leave_broken=True,  # what is damaged runs nowhere, and must not keep an intruder in
     )
     live = OperationToken.objects.for_user(user).live(now)

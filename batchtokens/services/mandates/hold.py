@@ -18,11 +18,10 @@ from batchtokens.models import (
     HoldKind,
     OperationToken,
     Status,
-    chain_entry,
-    salted_digest,
 )
 from batchtokens.models.locking import LockedToken, lock_operation_token
 from batchtokens.models.writing import change, insertion, write_together
+from batchtokens.services.mandates.words import UNSAID, Words, decision_entry
 
 LIFTS: dict[HoldKind, tuple[HoldKind, ...]] = {
     HoldKind.USER: (HoldKind.USER,),
@@ -36,27 +35,22 @@ def hold_operation(
     *,
     operation_id: uuid.UUID,
     by: HoldKind,
-    actor: str = "",
-    reason: str = "",
+    words: Words = UNSAID,
     now: dt.datetime | None = None,
 ) -> OperationToken:
-    """Stop new runs until the hold is lifted; holding twice by one kind changes nothing.
-
-    actor: the public id of who decides; the ledger keeps its salted digest.
-    """
+    """Stop new runs until the hold is lifted; holding twice by one kind changes nothing."""
     with transaction.atomic(durable=True):
         locked = lock_live(operation_id, now)
         if not add_hold(locked.token, by):
             return locked.token
-        return record(locked, EntryKind.HELD, by=by, actor=actor, reason=reason)
+        return record(locked, EntryKind.HELD, by=by, words=words)
 
 
 def resume_operation(
     *,
     operation_id: uuid.UUID,
     by: HoldKind,
-    actor: str = "",
-    reason: str = "",
+    words: Words = UNSAID,
     now: dt.datetime | None = None,
 ) -> OperationToken:
     """Lift what `by` may lift.
@@ -71,7 +65,7 @@ def resume_operation(
         lifted = liftable(locked.token, by)
         locked.token.holds = [kind for kind in locked.token.holds if kind not in lifted]
         kinds = sorted(kind.value for kind in lifted)
-        return record(locked, EntryKind.RESUMED, by=by, actor=actor, reason=reason, lifted=kinds)
+        return record(locked, EntryKind.RESUMED, by=by, words=words, lifted=kinds)
 
 
 def _check_active(token: OperationToken) -> None:
@@ -129,13 +123,10 @@ def liftable(token: OperationToken, by: HoldKind) -> list[HoldKind]:
 
 
 def record(
-    locked: LockedToken, kind: EntryKind, *, by: HoldKind, actor: str, reason: str, **more: Any
+    locked: LockedToken, kind: EntryKind, *, by: HoldKind, words: Words, **more: Any
 ) -> OperationToken:
     """Write the changed row together with the ledger entry of who changed it."""
     token = locked.token
-    data = {"by": by.value, **more}
-    if actor:
-        data["actor"] = salted_digest(bytes(token.salt), actor)
-    entry = chain_entry(token, kind, at=locked.at, data=data, note=reason)
+    entry = decision_entry(token, kind, at=locked.at, by=by, words=words, **more)
     write_together(insertion(entry), change(token, STATE_FIELDS))
     return token

@@ -11,14 +11,14 @@ from batchtokens.models import EntryKind, HoldKind, OperationToken
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
 from batchtokens.services.mandates.change_operations import Change, change_operations_in_batches
 from batchtokens.services.mandates.hold import LIFTS, add_hold, can_change, is_held_by
+from batchtokens.services.mandates.words import UNSAID, Words
 
 
 def hold_operations(
     among: OperationTokenQuerySet,
     *,
     by: HoldKind,
-    actor: str = "",
-    reason: str = "",
+    words: Words = UNSAID,
     now: dt.datetime | None = None,
 ) -> Iterator[int]:
     """Hold all of `among` that live and are not held so; a transaction for each thousand.
@@ -29,19 +29,15 @@ def hold_operations(
     def hold(token: OperationToken, at: dt.datetime) -> bool:
         return can_change(token, at) and add_hold(token, by)
 
-    change = Change(
-        kind=EntryKind.HELD, by=by, apply=hold, actor=actor, reason=reason, leave_broken=True
-    )
-    for changed in change_operations_in_batches(among, change=change, now=now):
-        yield len(changed)
+    change = Change(kind=EntryKind.HELD, by=by, words=words, apply=hold, leave_broken=True)
+    return change_operations_in_batches(among, change=change, now=now)
 
 
 def resume_operations(
     among: OperationTokenQuerySet,
     *,
     by: HoldKind,
-    actor: str = "",
-    reason: str = "",
+    words: Words = UNSAID,
     now: dt.datetime | None = None,
 ) -> Iterator[int]:
     """Lift what `by` may lift of all of `among` that live; a transaction for each thousand.
@@ -67,11 +63,9 @@ def resume_operations(
     change = Change(
         kind=EntryKind.RESUMED,
         by=by,
+        words=words,
         apply=resume,
-        actor=actor,
-        reason=reason,
         data_of=told,
         leave_broken=True,
     )
-    for changed in change_operations_in_batches(among, change=change, now=now):
-        yield len(changed)
+    return change_operations_in_batches(among, change=change, now=now)

@@ -17,6 +17,7 @@ from batchtokens.errors import LimitNotLower
 from batchtokens.models import EntryKind, HoldKind, OperationToken
 from batchtokens.services.mandates.hold import lock_live, record
 from batchtokens.services.mandates.limits import effective_limits, signed_limits
+from batchtokens.services.mandates.words import UNSAID, Words
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import InvalidConstraints
 
@@ -34,8 +35,7 @@ def lower_limits(
     *,
     operation_id: uuid.UUID,
     limits: Limits,
-    actor: str = "",
-    reason: str = "",
+    words: Words = UNSAID,
     now: dt.datetime | None = None,
 ) -> OperationToken:
     """Lower what is named, for the person whose operation it is; the same again changes nothing.
@@ -50,7 +50,7 @@ def lower_limits(
         if wanted == {name: token.lowered.get(name) for name in wanted}:
             return token
         token.lowered = {**token.lowered, **wanted}
-        return record(locked, EntryKind.LOWERED, by=HoldKind.USER, actor=actor, reason=reason)
+        return record(locked, EntryKind.LOWERED, by=HoldKind.USER, words=words)
 
 
 def _lowered(token: OperationToken, limits: Limits) -> dict[str, Any]:

@@ -56,31 +56,31 @@ class Occurrence:
 
 
 @dataclass(frozen=True)
-class Hold:
+class Pause:
     """A time in which nothing more could run; `end` None: it lasts."""
 
     start: dt.datetime
     end: dt.datetime | None = None
 
 
-Holds = Mapping[uuid.UUID, list[Hold]]
+Pauses = Mapping[uuid.UUID, list[Pause]]
 
 
 @dataclass(frozen=True)
 class History:
     """What the ledger says of when a mandate could not run.
 
-    holds: when at least one hold was set, or the limits, as lowered by then, let no run of any
+    pauses: when at least one hold was set, or the limits, as lowered by then, let no run of any
     amount through; ascending, disjoint.
     """
 
-    holds: Sequence[Hold] = ()
+    pauses: Sequence[Pause] = ()
     cancelled_at: dt.datetime | None = None
     redemptions: Mapping[str, Redemption] = field(default_factory=dict)
 
 
-def held_at(holds: Iterable[Hold], instant: dt.datetime) -> bool:
-    return any(hold.start <= instant and (hold.end is None or instant < hold.end) for hold in holds)
+def is_paused(pauses: Iterable[Pause], at: dt.datetime) -> bool:
+    return any(each.start <= at and (each.end is None or at < each.end) for each in pauses)
 
 
 def classify(
@@ -119,7 +119,7 @@ def _untaken(
         return OccurrenceState.CANCELLED
     if at <= slot.closes_at + grace:
         return OccurrenceState.WAITING
-    if held_at(history.holds, last):
+    if is_paused(history.pauses, last):
         return OccurrenceState.SKIPPED
     return OccurrenceState.EXPIRED if _is_cut_short(plan, slot) else OccurrenceState.MISSED
 
@@ -144,31 +144,31 @@ def tell_occurrences(
     """
     rows = list(tokens)
     signed = {row.pk: signed_limits(row) for row in rows}
-    holds, redemptions = _unable(rows, signed), _redemptions(rows)
+    pauses, redemptions = _unable(rows, signed), _redemptions(rows)
     for row in rows:
-        history = History(holds[row.pk], row.cancelled_at, redemptions[row.pk])
+        history = History(pauses[row.pk], row.cancelled_at, redemptions[row.pk])
         yield row, list(classify(plan_slots(signed[row.pk]), history, at=at, grace=grace))
 
 
-def fold_holds(changes: Iterable[tuple[dt.datetime, bool]]) -> list[Hold]:
-    """Turn "from then on held, or not", in the ledger's order, into the times of holding."""
-    folded: list[Hold] = []
+def fold_pauses(changes: Iterable[tuple[dt.datetime, bool]]) -> list[Pause]:
+    """Turn "from then on held, or not", in the ledger's order, into pauses."""
+    folded: list[Pause] = []
     for at, held in changes:
         is_open = bool(folded) and folded[-1].end is None
         if held and not is_open:
-            folded.append(Hold(at))
+            folded.append(Pause(at))
         elif is_open and not held:
-            folded[-1] = Hold(folded[-1].start, at)
+            folded[-1] = Pause(folded[-1].start, at)
     return folded
 
 
-def holds_of(tokens: Iterable[uuid.UUID]) -> Holds:
+def pauses_of(tokens: Iterable[uuid.UUID]) -> Pauses:
     """Return, by the mandates' ids, when each was held, as the ledger tells it. One statement."""
     entries = Q(operation_token__in=list(tokens), kind__in=_HOLDING)
     return _folded(entries, lambda _, state: bool(state["holds"]))
 
 
-def _unable(rows: Sequence[OperationToken], signed: Mapping[uuid.UUID, Constraints]) -> Holds:
+def _unable(rows: Sequence[OperationToken], signed: Mapping[uuid.UUID, Constraints]) -> Pauses:
     """Return when each was held or had no room, whatever was lowered or given back later."""
     by_id = {row.pk: row for row in rows}
     bounded = [row.pk for row in rows if can_run_out(row, signed[row.pk])]
@@ -182,14 +182,14 @@ def _unable(rows: Sequence[OperationToken], signed: Mapping[uuid.UUID, Constrain
     return _folded(entries | Q(operation_token__in=bounded, kind__in=_TAKING), stands)
 
 
-def _folded(which: Q, stands: Callable[[uuid.UUID, Mapping[str, Any]], bool]) -> Holds:
+def _folded(which: Q, stands: Callable[[uuid.UUID, Mapping[str, Any]], bool]) -> Pauses:
     """Fold the states of these entries into the times in which, after one of them, it stands."""
     changes: dict[uuid.UUID, list[tuple[dt.datetime, bool]]] = defaultdict(list)
     for entry in LedgerEntry.objects.filter(which).order_by("operation_token", "seq"):
         token = entry.operation_token_id
         if token is not None:  # the authority's own chain holds nothing
             changes[token].append((entry.at, stands(token, json.loads(entry.entry)["state"])))
-    folded = {token: fold_holds(told) for token, told in changes.items()}
+    folded = {token: fold_pauses(told) for token, told in changes.items()}
     return defaultdict(list, folded)
 
 

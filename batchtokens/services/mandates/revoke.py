@@ -16,6 +16,7 @@ from batchtokens.models.operation_tokens import OperationTokenQuerySet
 from batchtokens.services.mandates.cancellations import confirm_cancellations
 from batchtokens.services.mandates.change_operations import Change, change_operations_in_batches
 from batchtokens.services.mandates.hold import can_change, lock_live, record
+from batchtokens.services.mandates.words import UNSAID, Words
 from batchtokens_verifier.errors import OperationRevoked
 
 
@@ -23,15 +24,14 @@ def cancel_operation(
     *,
     operation_id: uuid.UUID,
     by: HoldKind,
-    actor: str = "",
-    reason: str = "",
+    words: Words = UNSAID,
     now: dt.datetime | None = None,
 ) -> OperationToken:
     """Cancel for ever. Raises OperationFinal where it has already ended."""
     with transaction.atomic(durable=True):
         locked = lock_live(operation_id, now)
         locked.token.cancelled_at = locked.at
-        token = record(locked, EntryKind.CANCELLED, by=by, actor=actor, reason=reason)
+        token = record(locked, EntryKind.CANCELLED, by=by, words=words)
         _conclude([token], locked.at, by)
         return token
 
@@ -40,8 +40,7 @@ def cancel_operations(
     among: OperationTokenQuerySet,
     *,
     by: HoldKind,
-    actor: str = "",
-    reason: str = "",
+    words: Words = UNSAID,
     now: dt.datetime | None = None,
 ) -> Iterator[int]:
     """Cancel all of `among` that have not ended, a transaction for each thousand; yields how many.
@@ -58,15 +57,13 @@ def cancel_operations(
     change = Change(
         kind=EntryKind.CANCELLED,
         by=by,
+        words=words,
         apply=cancel,
-        actor=actor,
-        reason=reason,
         also=lambda changed, at: _conclude(changed, at, by),
         leave_broken=True,
     )
     with_client = among.select_related("client")
-    for changed in change_operations_in_batches(with_client, change=change, now=now):
-        yield len(changed)
+    return change_operations_in_batches(with_client, change=change, now=now)
 
 
 def _conclude(tokens: list[OperationToken], at: dt.datetime, by: HoldKind) -> None:

@@ -9,6 +9,7 @@ from batchtokens.errors import OperationFinal
 from batchtokens.models import EntryKind, HoldKind, OperationToken
 from batchtokens.services.digests import text_digest
 from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.mandates.words import Words
 from batchtokens_verifier.claims import token_hash
 from batchtokens_verifier.errors import VerificationError
 from batchtokens_verifier.jws import decode_object, unverified_kid
@@ -25,7 +26,7 @@ def revoke_operation_token(*, by: ServiceClient, token: str) -> bool:
     if row is None or not _was_issued(row, token):
         return False
     try:
-        cancel_operation(operation_id=row.pk, by=HoldKind.CLIENT, actor=by.public_id)
+        cancel_operation(operation_id=row.pk, by=HoldKind.CLIENT, words=Words(by.public_id))
     except OperationFinal:
         return False
     return True

@@ -20,7 +20,7 @@ from batchtokens.models import OperationToken, QueuedRun, RunState
 from batchtokens.models.clock import database_now
 from batchtokens.models.queue import QueuedRunQuerySet
 from batchtokens.services.ledger.check_ledger_head import check_ledger
-from batchtokens.services.mandates.occurrences import held_at, holds_of
+from batchtokens.services.mandates.occurrences import is_paused, pauses_of
 from batchtokens.services.redemption.record_refusal import record_refusal
 from batchtokens_verifier.errors import OperationHeld, OperationRevoked, OutsideValidity
 
@@ -88,9 +88,9 @@ def set_aside_closed(now: dt.datetime) -> int:
     late = QueuedRun.objects.claimable(now).filter(closes_at__lt=now)
     late = late.filter(Q(state=RunState.PENDING) | ~_RUNS)
     runs = list(_unclaimed(late).order_by("next_attempt_at")[:BATCH])
-    holds = holds_of({run.operation_token_id for run in runs})
+    pauses = pauses_of({run.operation_token_id for run in runs})
     for run in runs:
-        skipped = _is_switched_off(run) or held_at(holds[run.operation_token_id], run.closes_at)
+        skipped = _is_switched_off(run) or is_paused(pauses[run.operation_token_id], run.closes_at)
         run.code = OperationHeld.code if skipped else OutsideValidity.code
         run.state, run.finished_at = RunState.DEAD, now
         run.leased_until, run.lease_owner = None, ""

@@ -40,6 +40,7 @@ from batchtokens.services.ledger.check_ledger_head import forget_sink
 from batchtokens.services.ledger.reconcile_ledger import lost_checkpoint, record_reconciliation
 from batchtokens.services.mandates.change_operations import Change, change_operations
 from batchtokens.services.mandates.hold import add_hold, can_change
+from batchtokens.services.mandates.words import Words
 from batchtokens.services.recovery.fold_rows import fold_rows
 from batchtokens.services.recovery.lock_restored import (
     lock_decided,
@@ -253,7 +254,8 @@ def _hold(
     keys = {token.pk for token in lost_signatures}
     unvouched = OperationToken.objects.filter(token_hash__in=plan.export.unvouched)
     keys |= {token.pk for token in unvouched if not _has_all(token, plan)}
-    change = Change(kind=EntryKind.HELD, by=HoldKind.SYSTEM, apply=hold, actor=actor, reason=reason)
+    words = Words(actor, reason)
+    change = Change(kind=EntryKind.HELD, by=HoldKind.SYSTEM, words=words, apply=hold)
     among = OperationToken.objects.filter(pk__in=keys)
     return [token.public_id for token in change_operations(among, change=change, now=now)]
 

@@ -14,6 +14,7 @@ from accounts.services.rotate_signing_keys import ensure_signing_keys
 from batchtokens.models import HoldKind, LedgerEntry
 from batchtokens.services.ledger.seal import Sealing
 from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.mandates.words import Words
 from batchtokens.services.redemption.settle import Closing, settle_redemption
 from tests import mandates
 
@@ -68,7 +69,7 @@ def test_the_application_does_its_work() -> None:
         issued = mandates.issue(world)
         answer = mandates.redeem(world, issued)
         settle_redemption(by=world.redeemer, closing=Closing(answer.redemption.pk, 1))
-        hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, reason="away")
+        hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, words=Words(reason="away"))
         assert Sealing().look().placed == LedgerEntry.objects.count()
         assert LedgerEntry.objects.exclude(note="").update(note="") == 1
 

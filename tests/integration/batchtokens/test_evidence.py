@@ -16,6 +16,7 @@ from batchtokens.models import HoldKind, LedgerEntry, OperationToken
 from batchtokens.services.keys.reissue import reissuable, reissue_operations
 from batchtokens.services.ledger.seal import Sealing
 from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.words import Words
 from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
 from batchtokens.services.reports.collect_evidence import collect_evidence
 from batchtokens_verifier.errors import EvidenceNotValid
@@ -43,7 +44,7 @@ def row(world: mandates.Savings) -> OperationToken:
         close = settle_redemption if attempt == 2 else release_redemption
         close(by=world.redeemer, closing=closing)
     for change in (hold_operation, resume_operation):
-        change(operation_id=issued.row.pk, by=HoldKind.STAFF, actor="usr_1", reason="a call")
+        change(operation_id=issued.row.pk, by=HoldKind.STAFF, words=Words("usr_1", "a call"))
     mandates.issue(world)
     return OperationToken.objects.select_related("user", "client", "executor", "consent").get(
         pk=issued.row.pk

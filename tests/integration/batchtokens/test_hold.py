@@ -9,6 +9,7 @@ from batchtokens.models import HoldKind, LedgerEntry, OperationToken, QueuedRun,
 from batchtokens.services.issuing.issue import Issued
 from batchtokens.services.mandates.hold import LIFTS, hold_operation, resume_operation
 from batchtokens.services.mandates.revoke import cancel_operation
+from batchtokens.services.mandates.words import Words
 from batchtokens.services.queue.enqueue import enqueue_operation_token
 from batchtokens_verifier.errors import OperationHeld, OperationRevoked
 from tests import mandates
@@ -30,7 +31,7 @@ def test_a_held_operation_reserves_nothing_and_permits_nothing(
     world: mandates.Savings, issued: Issued
 ) -> None:
     mandates.redeem(world, issued, "before")
-    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, reason="on holiday")
+    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, words=Words(reason="on holiday"))
 
     with pytest.raises(OperationHeld):
         mandates.redeem(world, issued, "after")
@@ -73,7 +74,7 @@ def test_holding_twice_is_one_entry(issued: Issued) -> None:
 
 
 def test_the_reason_is_in_the_ledger_as_a_salted_digest_only(issued: Issued) -> None:
-    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, reason="my divorce")
+    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, words=Words(reason="my divorce"))
 
     entry = LedgerEntry.objects.get(kind="held")
     assert entry.note == "my divorce"
@@ -111,7 +112,7 @@ def test_the_ledger_keeps_a_salted_digest_of_who_decided(
     world: mandates.Savings, issued: Issued
 ) -> None:
     who = world.alice.public_id
-    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, actor=who)
+    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, words=Words(who))
 
     data = json.loads(LedgerEntry.objects.get(kind="held").entry)["data"]
     assert data["actor"] == salted_digest(bytes(issued.row.salt), who)

@@ -16,6 +16,7 @@ from batchtokens.models import (
     RedemptionAttempt,
 )
 from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.mandates.words import Words
 from tests import mandates
 from tests.guards import as_insider
 
@@ -31,7 +32,7 @@ def history() -> OperationToken:
     world = mandates.savings()
     issued = mandates.issue(world)
     mandates.redeem(world, issued)
-    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, reason="away")
+    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, words=Words(reason="away"))
     LedgerLeaf.objects.create(index=0, entry=LedgerEntry.objects.all()[0], hash="h")
     LedgerNode.objects.create(level=1, position=0, hash="h")
     Checkpoint.objects.create(size=1, root="r", token="t", at=timezone.now())

@@ -13,11 +13,11 @@ from batchtokens.services.mandates.hold import hold_operation, resume_operation
 from batchtokens.services.mandates.occurrences import (
     GRACE,
     History,
-    Hold,
     Occurrence,
     OccurrenceState,
+    Pause,
     classify,
-    fold_holds,
+    fold_pauses,
     tell_occurrences,
 )
 from batchtokens.services.mandates.revoke import cancel_operation
@@ -81,7 +81,7 @@ def test_what_nothing_stopped_is_missed_after_its_window_and_grace() -> None:
 def test_what_was_held_when_its_window_closed_is_skipped(
     start: int, end: int | None, state: str
 ) -> None:
-    hold = Hold(
+    hold = Pause(
         START + timedelta(minutes=start),
         None if end is None else START + timedelta(minutes=end),
     )
@@ -97,12 +97,12 @@ def test_a_cancel_takes_what_is_open_and_leaves_what_was_over() -> None:
 
 def test_a_window_that_the_end_cut_short_has_expired() -> None:
     assert states(History(), START + 9 * DAY)["o4"] == "expired"
-    assert states(History([Hold(START)]), START + 9 * DAY)["o4"] == "skipped"
+    assert states(History([Pause(START)]), START + 9 * DAY)["o4"] == "skipped"
 
 
 def test_a_taken_slot_tells_its_redemptions_state_whatever_else_happened() -> None:
     history = History(
-        [Hold(START)],
+        [Pause(START)],
         START,
         {
             "o0": redemption("o0", "settled"),
@@ -126,13 +126,13 @@ def test_without_a_schedule_only_the_first_period_is_due_unless_taken() -> None:
 
 
 def test_a_period_that_was_held_to_its_end_is_skipped() -> None:
-    held = History([Hold(START, START + DAY)])
+    held = History([Pause(START, START + DAY)])
     assert states(held, START + 9 * DAY, plan()) == {"p0": "skipped"}
 
 
 def test_holds_of_several_kinds_are_one_time_of_holding() -> None:
     changes = [(START, True), (START + HOUR, True), (START + 2 * HOUR, False), (START + DAY, True)]
-    assert fold_holds(changes) == [Hold(START, START + 2 * HOUR), Hold(START + DAY)]
+    assert fold_pauses(changes) == [Pause(START, START + 2 * HOUR), Pause(START + DAY)]
 
 
 instants = st.integers(-60, 60 * 24 * 6).map(lambda minutes: START + timedelta(minutes=minutes))
@@ -154,7 +154,7 @@ def test_every_due_occurrence_has_exactly_one_class_and_keeps_it(
     other: datetime,
 ) -> None:
     history = History(
-        fold_holds(sorted(changes, key=lambda change: change[0])),
+        fold_pauses(sorted(changes, key=lambda change: change[0])),
         cancelled_at,
         {name: redemption(name, status, lease) for name, (status, lease) in slots.items()},
     )

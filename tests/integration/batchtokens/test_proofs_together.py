@@ -16,6 +16,7 @@ from batchtokens.models import HoldKind, LedgerEntry, LedgerNode, OperationToken
 from batchtokens.services.ledger.prove import prove_entries
 from batchtokens.services.ledger.seal import Sealing
 from batchtokens.services.mandates.hold import hold_operation, resume_operation
+from batchtokens.services.mandates.words import Words
 from batchtokens.services.reports.collect_evidence import collect_evidence
 from batchtokens_verifier.checkpoints import TreeHead, verify_entry_included
 from tests import mandates
@@ -37,7 +38,7 @@ def sealed_history(world: mandates.Savings, entries: int) -> OperationToken:
     row = mandates.issue(world).row
     for number in range(entries - 1):
         change = resume_operation if number % 2 else hold_operation
-        change(operation_id=row.pk, by=HoldKind.STAFF, actor="usr_1", reason="a call")
+        change(operation_id=row.pk, by=HoldKind.STAFF, words=Words("usr_1", "a call"))
     return OperationToken.objects.select_related("user", "client", "executor", "consent").get(
         pk=row.pk
     )

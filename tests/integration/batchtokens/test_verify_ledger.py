@@ -16,6 +16,7 @@ from batchtokens.models import (
 )
 from batchtokens.services.ledger.verify_ledger import Finding, verify_ledger
 from batchtokens.services.mandates.hold import hold_operation
+from batchtokens.services.mandates.words import Words
 from batchtokens.services.redemption.settle import Closing, settle_redemption
 from tests import mandates
 from tests.guards import as_insider
@@ -30,7 +31,7 @@ def history() -> OperationToken:
     issued = mandates.issue(world)
     answer = mandates.redeem(world, issued)
     settle_redemption(by=world.redeemer, closing=Closing(answer.redemption.pk, 1))
-    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, reason="away")
+    hold_operation(operation_id=issued.row.pk, by=HoldKind.USER, words=Words(reason="away"))
     return issued.row
 
 
