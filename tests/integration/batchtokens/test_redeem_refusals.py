@@ -1,12 +1,13 @@
 """What redemption refuses: edited, swapped, forged, switched off; each refusal recorded once."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from accounts.errors import IdempotencyKeyMissing
-from accounts.models import SecurityEvent
+from accounts.models import SecurityEvent, ServiceClient
 from batchtokens.errors import LedgerBroken
 from batchtokens.models import OperationToken, OperationType, Redemption
 from batchtokens.services.issuing.issue import Issued
@@ -66,6 +67,19 @@ def test_another_executor_cannot_redeem(world: mandates.Savings, issued: Issued)
 
     with pytest.raises(OperationTokenNotValid):
         mandates.redeem(robbed, issued)
+
+
+def test_an_audience_that_passes_to_another_client_takes_no_mandates_along(
+    world: mandates.Savings, issued: Issued
+) -> None:
+    """A mandate is for one executor, and not for whoever answers to its name by now."""
+    ServiceClient.objects.filter(pk=world.redeemer.pk).update(audience="https://moved.example/")
+    heir = factories.service_client("heir", scopes=["redeem"], audience=mandates.EXECUTOR_AUDIENCE)
+
+    with pytest.raises(OperationTokenNotValid):
+        mandates.redeem(replace(world, executor=heir), issued)
+
+    assert not Redemption.objects.exists()
 
 
 def test_a_valid_signature_on_other_bytes_is_refused(
