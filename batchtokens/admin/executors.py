@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.models import ServiceClient, User
-from batchtokens.admin.reading import ReadOnlyAdmin, link, money
-from batchtokens.admin.switching import SwitchForm, asked_for
+from accounts.models import ServiceClient
+from batchtokens.admin.reading import link, money
+from batchtokens.admin.switching import SwitchedAdmin, SwitchForm
 from batchtokens.models import ExecutorControl
 from batchtokens.models.clock import database_now
 from batchtokens.services.redemption.read_executor import ExecutorState, Used, read_executors
-from batchtokens.services.redemption.stop_executor import start_executor, stop_executor
-
-CHANGE_PERMISSION = "batchtokens.change_executorcontrol"
+from batchtokens.services.redemption.stop_executor import (
+    CONSEQUENCES,
+    start_executor,
+    stop_executor,
+)
 
 
 class StopForm(SwitchForm):
@@ -32,12 +31,13 @@ class StopForm(SwitchForm):
 
 
 @admin.register(ExecutorControl)
-class ExecutorControlAdmin(ReadOnlyAdmin):
+class ExecutorControlAdmin(SwitchedAdmin):
     """Executors that have caps or were stopped; caps are set by `manage.py executor_control`."""
 
     operation_field = "executor__executed_tokens__pk"
     ordering = ("executor__client_id",)
-    change_form_template = "admin/batchtokens/executorcontrol/change_form.html"
+    switch_permission = "batchtokens.change_executorcontrol"
+    consequences = CONSEQUENCES
     change_list_template = "admin/batchtokens/executorcontrol/change_list.html"
     list_display = ("executor", "is_running", "stopped_by", "stopped_at", "reason")
     list_filter = ("stopped_by",)
@@ -64,8 +64,8 @@ class ExecutorControlAdmin(ReadOnlyAdmin):
 
     @admin.display(description="is running", boolean=True)
     def is_running(self, row: ExecutorControl) -> bool:
-        """Tell whether it may reserve."""
-        return row.stopped_at is None
+        """Tell it in the list."""
+        return self.runs(row)
 
     @admin.display(description="sum a minute")
     def sum_a_minute(self, row: ExecutorControl) -> str:
@@ -98,74 +98,32 @@ class ExecutorControlAdmin(ReadOnlyAdmin):
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let those stop executors, also such as have no row, who have Django's permission."""
-        return request.user.has_perm(CHANGE_PERMISSION)
+        return self.may_switch(request)
 
-    def get_urls(self) -> list[URLPattern]:
-        """Add the page of the switch."""
-        switch = path(
-            "<uuid:pk>/switch/",
-            self.admin_site.admin_view(self.switch_view),
-            name="batchtokens_executorcontrol_switch",
-        )
-        return [switch, *super().get_urls()]
+    def runs(self, row: ExecutorControl) -> bool:
+        """Say whether it may reserve."""
+        return row.stopped_at is None
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show one executor's, with the switch where the reader may use it."""
-        more = {"may_switch": self.has_add_permission(request), **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, more)
+    def named(self, row: ExecutorControl) -> str:
+        """Return the executor's name."""
+        return row.executor.client_id
+
+    def switch(self, row: ExecutorControl, *, stop: bool, reason: str, actor: str) -> None:
+        """Stop or start the executor."""
+        service = stop_executor if stop else start_executor
+        service(executor=row.executor, reason=reason, actor=actor)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Stop any executor."""
-        if not self.has_add_permission(request):
+        if not self.may_switch(request):
             raise PermissionDenied
         form = StopForm(request.POST if request.method == "POST" else None)
-        if form.is_valid():
-            executor, reason = form.cleaned_data["executor"], form.cleaned_data["reason"]
-            return self._switch(request, executor, stop=True, reason=reason)
-        return self._page(request, form, "Stop an executor")
-
-    def switch_view(self, request: HttpRequest, pk: str) -> HttpResponse:
-        """Stop an executor or start it, once a reason is given."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        control = get_object_or_404(ExecutorControl.objects.select_related("executor"), pk=pk)
-        asked = asked_for(request, runs=control.stopped_at is None)
-        if asked.reason:
-            return self._switch(request, control.executor, stop=asked.stop, reason=asked.reason)
-        verb = "Stop" if asked.stop else "Start"
-        title = f"{verb} {control.executor.client_id}"
-        return self._page(request, asked.form, title, wanted=verb.lower())
-
-    def _switch(
-        self, request: HttpRequest, executor: ServiceClient, *, stop: bool, reason: str
-    ) -> HttpResponse:
-        service, done = (stop_executor, "stopped") if stop else (start_executor, "started")
-        actor = cast("User", request.user).public_id
-        control = service(executor=executor, reason=reason, actor=actor)
-        self.log_change(request, control, f"{done}: {reason}")
-        messages.success(request, f"{executor.client_id} is {done}.")
-        return redirect("admin:batchtokens_executorcontrol_change", control.pk)
-
-    def _page(
-        self, request: HttpRequest, form: forms.Form, title: str, wanted: str = "stop"
-    ) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": title,
-            "form": form,
-            "wanted": wanted,
-        }
-        page = "admin/batchtokens/executorcontrol/switch.html"
-        return TemplateResponse(request, page, context)
+        if not form.is_valid():
+            return self.ask_to_switch(request, form, title="Stop an executor", stop=True)
+        row = ExecutorControl(executor=form.cleaned_data["executor"])
+        return self.decide(request, row, stop=True, reason=form.cleaned_data["reason"])
 
 
 def _state(row: ExecutorControl) -> ExecutorState:

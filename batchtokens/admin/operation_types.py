@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -12,17 +12,19 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from accounts.models import User
-from batchtokens.admin.reading import ReadOnlyAdmin, as_json, money
-from batchtokens.admin.switching import asked_for
+from batchtokens.admin.asking import Offer
+from batchtokens.admin.reading import as_json, money
+from batchtokens.admin.switching import SwitchedAdmin
 from batchtokens.models import OperationToken, OperationType
 from batchtokens.services.operation_types.create_operation_type import create_operation_type
 from batchtokens.services.operation_types.find_last_switch import find_last_switch
-from batchtokens.services.operation_types.switch_operation_type import switch_operation_type
+from batchtokens.services.operation_types.switch_operation_type import (
+    CONSEQUENCES,
+    switch_operation_type,
+)
 from batchtokens_verifier.canonical import parse_json
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import ProblemError
@@ -84,12 +86,13 @@ def definition_of(kind: OperationType) -> dict[str, Any]:
 
 
 @admin.register(OperationType)
-class OperationTypeAdmin(ReadOnlyAdmin):
+class OperationTypeAdmin(SwitchedAdmin):
     """Every version of every type; a definition that differs makes the next one."""
 
     operation_field = "operationtoken"
     ordering = ("name", "-version")
-    change_form_template = "admin/batchtokens/operationtype/change_form.html"
+    switch_permission = "batchtokens.change_operationtype"  # also to define anew
+    consequences = CONSEQUENCES
     list_display = (
         "name",
         "version",
@@ -152,37 +155,30 @@ class OperationTypeAdmin(ReadOnlyAdmin):
         """Let those define types who have Django's permission."""
         return request.user.has_perm("batchtokens.add_operationtype")
 
-    def has_define_permission(self, request: HttpRequest) -> bool:
-        """Let those change definitions and switch who have Django's permission."""
-        return request.user.has_perm("batchtokens.change_operationtype")
-
     def get_urls(self) -> list[URLPattern]:
-        """Add the pages of a definition and of the switch."""
-        wrap = self.admin_site.admin_view
-        return [
-            path(
-                "<uuid:pk>/definition/",
-                wrap(self.definition_view),
-                name="batchtokens_operationtype_definition",
-            ),
-            path(
-                "<uuid:pk>/switch/",
-                wrap(self.switch_view),
-                name="batchtokens_operationtype_switch",
-            ),
-            *super().get_urls(),
-        ]
+        """Add the page of a definition."""
+        view = self.admin_site.admin_view(self.definition_view)
+        page = path("<uuid:pk>/definition/", view, name="batchtokens_operationtype_definition")
+        return [page, *super().get_urls()]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show a version, with the links that the reader may follow."""
-        more = {"may_define": self.has_define_permission(request), **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, more)
+    def offers(self, request: HttpRequest, row: OperationType) -> list[Offer]:
+        """Offer to define the current version anew."""
+        if not (row.is_current and self.may_switch(request)):
+            return super().offers(request, row)
+        address = reverse("admin:batchtokens_operationtype_definition", args=[row.pk])
+        return [Offer("Define anew", address), *super().offers(request, row)]
+
+    def runs(self, row: OperationType) -> bool:
+        """Say whether it is issued and run."""
+        return row.is_active
+
+    def named(self, row: OperationType) -> str:
+        """Return its name, which stands for every version."""
+        return row.name
+
+    def switch(self, row: OperationType, *, stop: bool, reason: str, actor: str) -> None:
+        """Stop or start every version."""
+        switch_operation_type(name=row.name, is_active=not stop, reason=reason, actor=actor)
 
     def add_view(
         self,
@@ -197,7 +193,7 @@ class OperationTypeAdmin(ReadOnlyAdmin):
 
     def definition_view(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Define a type anew: a version that has issued stays, and gets a successor."""
-        if not self.has_define_permission(request):
+        if not self.may_switch(request):
             raise PermissionDenied
         kind = get_object_or_404(OperationType.objects.current().select_related("executor"), pk=pk)
         return self._define(request, definition_of(kind), title=f"Define {kind.name} anew")
@@ -216,30 +212,4 @@ class OperationTypeAdmin(ReadOnlyAdmin):
                 self.log_change(request, kind, "defined")
                 messages.success(request, f"Defined: {kind}.")
                 return redirect("admin:batchtokens_operationtype_change", kind.pk)
-        context = {"title": title, "form": form, "verb": "Save"}
-        return self._page(request, context)
-
-    def switch_view(self, request: HttpRequest, pk: str) -> HttpResponse:
-        """Stop every version of a type, or start it, once a reason is given."""
-        if not self.has_define_permission(request):
-            raise PermissionDenied
-        kind = get_object_or_404(OperationType, pk=pk)
-        asked = asked_for(request, runs=kind.is_active)
-        if asked.reason:
-            return self._switch(request, kind, stop=asked.stop, reason=asked.reason)
-        verb = "Stop" if asked.stop else "Start"
-        context = {"title": f"{verb} {kind.name}", "form": asked.form, "verb": verb}
-        return self._page(request, {**context, "wanted": verb.lower()})
-
-    def _switch(
-        self, request: HttpRequest, kind: OperationType, *, stop: bool, reason: str
-    ) -> HttpResponse:
-        done, actor = "stopped" if stop else "started", cast("User", request.user).public_id
-        switch_operation_type(name=kind.name, is_active=not stop, reason=reason, actor=actor)
-        self.log_change(request, kind, f"{done}: {reason}")
-        messages.success(request, f"{kind.name} is {done}, every version.")
-        return redirect("admin:batchtokens_operationtype_change", kind.pk)
-
-    def _page(self, request: HttpRequest, context: Mapping[str, Any]) -> HttpResponse:
-        whole = {**self.admin_site.each_context(request), "opts": self.opts, **context}
-        return TemplateResponse(request, "admin/batchtokens/operationtype/edit.html", whole)
+        return self.ask(request, form, title=title, verb="Save")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -13,11 +13,9 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from accounts.models import User
-from batchtokens.admin.reading import ReadOnlyAdmin
+from batchtokens.admin.asking import AskingAdmin, Offer, actor_of
 from batchtokens.models import HoldKind, OperationToken
 from batchtokens.services.mandates.hold import hold_operation, resume_operation
 from batchtokens.services.mandates.revoke import cancel_operation
@@ -65,10 +63,8 @@ class ReasonForm(forms.Form):
     )
 
 
-class StaffChangesAdmin(ReadOnlyAdmin):
+class StaffChangesAdmin(AskingAdmin):
     """Adds the three changes as actions of the list and as pages of their own."""
-
-    change_form_template = "admin/batchtokens/operationtoken/change_form.html"
 
     def has_staff_change_permission(self, request: HttpRequest) -> bool:
         """Let those change operations who have Django's permission: looking is not enough."""
@@ -96,21 +92,14 @@ class StaffChangesAdmin(ReadOnlyAdmin):
         ]
         return [*pages, *super().get_urls()]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show one operation, with the changes that the reader may make."""
-        changes = [
-            {"label": change.label, "address": f"{_address(verb)}?ids={object_id}"}
+    def offers(self, request: HttpRequest, row: OperationToken) -> list[Offer]:
+        """Offer the changes to those who may make them."""
+        if not self.has_staff_change_permission(request):
+            return super().offers(request, row)
+        return [
+            Offer(change.label, f"{_address(verb)}?ids={row.pk}")
             for verb, change in CHANGES.items()
-            if self.has_staff_change_permission(request)
         ]
-        more = {"changes": changes, **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, more)
 
     def ask_for_chosen(
         self, request: HttpRequest, queryset: QuerySet[OperationToken], *, verb: str
@@ -138,17 +127,17 @@ class StaffChangesAdmin(ReadOnlyAdmin):
     def _ask(
         self, request: HttpRequest, verb: str, chosen: list[OperationToken], form: ReasonForm
     ) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": f"{CHANGES[verb].label} operations",
-            "address": _address(verb),
-            "change": CHANGES[verb],
-            "chosen": chosen,
-            "form": form,
-        }
-        page = "admin/batchtokens/operationtoken/staff_change.html"
-        return TemplateResponse(request, page, context)
+        change = CHANGES[verb]
+        return self.ask(
+            request,
+            form,
+            title=f"{change.label} operations",
+            verb=change.label,
+            page="operationtoken/staff_change.html",
+            address=_address(verb),
+            consequence=change.consequence,
+            chosen=chosen,
+        )
 
     def _apply(
         self, request: HttpRequest, verb: str, chosen: Iterable[OperationToken], *, reason: str
@@ -158,7 +147,7 @@ class StaffChangesAdmin(ReadOnlyAdmin):
         The ledger keeps a digest of who it was; Django's own log says it.
         """
         change, done = CHANGES[verb], 0
-        words = Words(cast("User", request.user).public_id, reason)
+        words = Words(actor_of(request), reason)
         for token in chosen:
             try:
                 change.service(operation_id=token.pk, by=HoldKind.STAFF, words=words)

@@ -14,9 +14,11 @@ def add_operator(parser: CommandParser) -> None:
     )
 
 
-def reason_given(text: str) -> str:
+def reason_given(
+    text: str, *, longest: int = LONGEST_REASON, readers: str = "owners see it"
+) -> str:
     """Return the reason, trimmed. Raises UsageError where there is none, or too much of it."""
     reason = text.strip()
-    if not 1 <= len(reason) <= LONGEST_REASON:
-        raise UsageError(f"Say why: --reason, 1 to {LONGEST_REASON} characters; owners see it.")
+    if not 1 <= len(reason) <= longest:
+        raise UsageError(f"Say why: --reason, 1 to {longest} characters; {readers}.")
     return reason

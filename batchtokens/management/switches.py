@@ -8,8 +8,8 @@ from django.core.management import CommandParser
 from accounts.management.arguments import name as a_name
 from accounts.management.base import ProductCommand, UsageError
 from accounts.management.named import operator
-from batchtokens.management.decisions import add_operator
-from batchtokens.services.redemption.stop_executor import LONGEST_REASON
+from batchtokens.management.decisions import add_operator, reason_given
+from batchtokens.services.redemption.stop_executor import LONGEST_SWITCH_REASON
 
 
 def add_verb(parser: CommandParser, changes: Iterable[str], *, of: str) -> None:
@@ -23,9 +23,8 @@ def add_verb(parser: CommandParser, changes: Iterable[str], *, of: str) -> None:
 
 def decided(options: dict[str, Any]) -> dict[str, Any]:
     """Return who decides and why. Raises UsageError without a reason, or with too long a one."""
-    reason = options["reason"].strip()
-    if not 1 <= len(reason) <= LONGEST_REASON:
-        raise UsageError(f"Say why: --reason, 1 to {LONGEST_REASON} characters.")
+    readers = "the security log keeps it"
+    reason = reason_given(options["reason"], longest=LONGEST_SWITCH_REASON, readers=readers)
     return {"reason": reason, "actor": operator(options["operator"])}
 
 

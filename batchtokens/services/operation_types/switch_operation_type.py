@@ -11,6 +11,13 @@ from accounts.services.record_event import record_event
 from batchtokens.models import EntryKind, OperationType, append_authority_entry
 from batchtokens.models.clock import database_now
 
+# What staff are told before they decide.
+CONSEQUENCES = {
+    "stop": "New tokens of this type are refused at once, and so is every run of those that are"
+    " out, of every version. What was reserved may still be settled and released.",
+    "start": "Tokens of every version can be issued again, and those that are out run again.",
+}
+
 
 def switch_operation_type(
     *,

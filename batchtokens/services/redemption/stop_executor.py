@@ -22,11 +22,18 @@ from batchtokens.models.clock import database_now
 from batchtokens_verifier.constraints import exponent
 from batchtokens_verifier.errors import InvalidConstraints
 
-LONGEST_REASON = 200  # characters beside the switch; the security log has all of them
+LONGEST_SWITCH_REASON = 200  # characters beside the switch; the security log has all of them
 COUNTS, SUMS = ("max_count_minute", "max_count_day"), ("max_minor_minute", "max_minor_day")
 CAPS = (*COUNTS, *SUMS, "currency")
 MOST_COUNT, MOST_MINOR = 2**31 - 1, 2**53 - 1  # what the columns, and JSON's readers, can hold
 
+# What staff are told before they decide.
+CONSEQUENCES = {
+    "stop": "It reserves nothing more, and no retry says that it may proceed."
+    " What it holds it may still settle and release.",
+    "start": "It may reserve again."
+    " A minute or day whose cap was reached stays full until it ends.",
+}
 CODES = {
     EntryKind.EXECUTOR_STOPPED: "executor_stopped",
     EntryKind.EXECUTOR_STARTED: "executor_started",
@@ -144,7 +151,7 @@ def _switch(
 ) -> None:
     """Write the switch and why it is so; without an instant it runs."""
     control.stopped_at, control.stopped_by = stopped_at, stopped_by
-    control.reason = reason[:LONGEST_REASON]
+    control.reason = reason[:LONGEST_SWITCH_REASON]
     control.save(update_fields=("stopped_at", "stopped_by", "reason"))
 
 
