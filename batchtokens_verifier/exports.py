@@ -4,16 +4,16 @@ An export is NDJSON: a header with the public keys, checkpoints, every entry in 
 leaf (entries without one last), then what each operation's row says. Format, append-only.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from batchtokens_verifier.canonical import parse_json
-from batchtokens_verifier.checkpoints import TreeHead, VerifiedCheckpoint, verify_checkpoint
+from batchtokens_verifier.checkpoints import HASH, TreeHead, VerifiedCheckpoint, verify_checkpoint
 from batchtokens_verifier.errors import (
     InvalidOperation,
     LedgerNotValid,
+    VerificationError,
 )
 from batchtokens_verifier.jws import KeySet
 from batchtokens_verifier.ledger import (
@@ -98,7 +98,10 @@ class _Reader:
             raise InvalidOperation
         self._keys = self._keys or KeySet.from_jwks(told["jwks"])
         self._header = {"issuer": str(told["issuer"]), "entries": int(told["entries"])}
-        self._heads += [self._verified(token).head for token in self._anchors]
+        try:
+            self._heads += [self._verified(token).head for token in self._anchors]
+        except VerificationError:
+            self._find(EXPORT, 1, "a checkpoint kept elsewhere is not of this issuer and its keys")
 
     def _verified(self, token: str) -> VerifiedCheckpoint:
         if self._header is None or self._keys is None:
@@ -108,8 +111,8 @@ class _Reader:
     def _read_entry(self, index: int | None, text: str, told_hash: str) -> None:
         if self._header is None:
             raise InvalidOperation
+        name = _chain_name(parse_json(text, max_bytes=MAX_ENTRY_BYTES)["token"])
         self._entries.append((index, text))
-        name = _chain_of(text)
         chain = self._chains.setdefault(name, Chain(name))
         if name in self._broken:
             return
@@ -123,7 +126,7 @@ class _Reader:
             self._find(name, number, error.detail)
 
     def _read_row(self, told: Mapping[str, Any]) -> None:
-        name = told["token"]
+        name = _chain_name(told["token"])
         if name in self._rows:
             self._find(name, 0, "the row is there twice")
         self._rows.add(name)
@@ -166,12 +169,14 @@ class _Reader:
         self.report.findings += tree.finish()
 
 
-def _chain_of(text: str) -> str:
-    """Return whose chain an entry says that it is in."""
-    name = json.loads(text)["token"]
-    if not isinstance(name, str):
+def _chain_name(name: Any) -> str:
+    """Return the name of a chain, of which nothing but itself can come: it is shown, and asked for.
+
+    Raises InvalidOperation for what is none.
+    """
+    if name != AUTHORITY and not HASH.fullmatch(name):
         raise InvalidOperation
-    return name
+    return str(name)
 
 
 def slots_told(chain: Chain) -> dict[str, list[Any]]:

@@ -4,7 +4,6 @@ The authority's own verify_ledger folds with the same code (I15).
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -172,14 +171,17 @@ class Loss:
     @classmethod
     def told_by(cls, text: str) -> "Loss | None":
         """Read an entry of the authority's chain; None if it declares nothing."""
+        if '"reconciled"' not in text:
+            return None
         try:
-            body = json.loads(text)
-            if body["kind"] != "reconciled" or "lost" not in body["data"]:
-                return None
+            body = parse_json(text, max_bytes=MAX_ENTRY_BYTES)
             data = body["data"]
-            return cls(data["lost"]["epoch"], data["kept"], TreeHead(**data["lost"]))
+            loss = cls(data["lost"]["epoch"], data["kept"], TreeHead(**data["lost"]))
         except UNREADABLE:
             return None
+        numbers = (loss.epoch, loss.kept, loss.lost.size)
+        is_told = body["kind"] == "reconciled" and all(type(each) is int for each in numbers)
+        return loss if is_told else None
 
 
 class TreeCheck:
