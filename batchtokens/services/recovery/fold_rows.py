@@ -23,27 +23,36 @@ from batchtokens.models import (
     RedemptionStatus,
     RunState,
 )
+from batchtokens.services.ledger.verify_ledger import as_folded
 from batchtokens.services.mandates.cancellations import confirm_cancellations
 from batchtokens.services.recovery.read_export import ToldEntry
 from batchtokens.services.redemption.receipts import sign_receipt
 from batchtokens_verifier.constraints import Amount
 from batchtokens_verifier.errors import OperationRevoked
+from batchtokens_verifier.ledger import Chain
 
 SIGNED_FIELDS = ("kid", "jws_digest", "sealed_token", "sealed_until")
 
 
 @dataclass
 class FoldedRow:
-    """A locked row as it becomes. signature_lost: nobody here has the bytes that now count."""
+    """A locked row as it becomes. signature_lost: nobody here has the bytes that now count.
+
+    chain: what its ledger says so far.
+    """
 
     token: OperationToken
     redemptions: dict[str, Redemption]
+    chain: Chain
     new: set[str] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
     signature_lost: bool = False
 
     def add(self, entry: ToldEntry) -> None:
-        """Fold one entry in that the row lacks; call it in the order of the chain."""
+        """Fold one entry in that the row lacks; call it in the order of the chain.
+
+        Raises LedgerBroken where the redemption that it is about was not what the ledger says.
+        """
         token, state = self.token, entry.body["state"]
         match entry.kind:
             case EntryKind.RESERVED:
@@ -64,11 +73,19 @@ class FoldedRow:
         if entry.kind == EntryKind.CANCELLED:
             token.cancelled_at = entry.at
             confirm_cancellations([token], entry.data["by"])
+        self.chain.add(entry.text)
+
+    def _redemption(self, slot: str) -> Redemption | None:
+        """Return a slot's row: of another one than was recorded, no receipt is signed."""
+        row = self.redemptions.get(slot)
+        if (as_folded(row) if row else None) != self.chain.slots.get(slot):
+            raise LedgerBroken(f"{self.token.public_id} {slot}: not what its ledger says.")
+        return row
 
     def _reserve(self, entry: ToldEntry) -> None:
         data, slot = entry.data, entry.data["slot"]
         amount = Amount.parse(data["amount"], "")
-        row = self.redemptions.get(slot)
+        row = self._redemption(slot)
         if row is None:
             row = Redemption(id=data["redemption"], operation_token=self.token, slot=slot)
             self.redemptions[slot] = row
@@ -82,7 +99,9 @@ class FoldedRow:
         row.reference = row.closing_receipt = ""
 
     def _close(self, entry: ToldEntry) -> None:
-        row = self.redemptions[entry.data["slot"]]
+        row = self._redemption(entry.data["slot"])
+        if row is None:  # the export's own chain would have been broken
+            raise LedgerBroken(f"{self.token.public_id} entry {entry.seq} closes nothing.")
         row.operation_token = self.token
         self.touched.add(row.slot)
         row.status = RedemptionStatus(entry.kind)
@@ -118,14 +137,23 @@ class FoldedRow:
 def fold_rows(tokens: Sequence[OperationToken], entries: Iterable[ToldEntry]) -> list[FoldedRow]:
     """Fold the entries that locked rows lack into them, in memory.
 
+    entries: of the whole tree; those that a row has tell what it must be before.
     Raises LedgerBroken where a row does not become what its last entry says (I15).
     """
     taken: dict[object, dict[str, Redemption]] = {token.pk: {} for token in tokens}
     for redemption in Redemption.objects.filter(operation_token__in=tokens):
         taken[redemption.operation_token_id][redemption.slot] = redemption
-    rows = {token.token_hash: FoldedRow(token, taken[token.pk]) for token in tokens}
+    rows = {
+        token.token_hash: FoldedRow(token, taken[token.pk], Chain(token.token_hash))
+        for token in tokens
+    }
     for entry in entries:
-        if (row := rows.get(entry.chain)) is not None:
+        row = rows.get(entry.chain)
+        if row is None:
+            continue
+        if entry.seq <= row.token.seq:
+            row.chain.add(entry.text)
+        else:
             row.add(entry)
             if row.token.state() != entry.body["state"]:
                 raise LedgerBroken(f"{row.token.public_id} entry {entry.seq} cannot be applied.")

@@ -215,7 +215,7 @@ def _checkpoint_row(signed: VerifiedCheckpoint) -> Checkpoint:
 
 def _store_rows(plan: _Plan) -> list[OperationToken]:
     """Bring the rows to what was restored; return those whose new signature nobody here has."""
-    rows = fold_rows(list(plan.tokens.values()), plan.missing)
+    rows = fold_rows(list(plan.tokens.values()), plan.export.entries)
     for row in rows:
         row.store()
     return [row.token for row in rows if row.signature_lost]
