@@ -43,7 +43,7 @@ QUICK = {
 }
 
 
-def eventually(holds: Callable[[], object], *, within: float = 60.0) -> None:
+def eventually(holds: Callable[[], object], *, within: float = 120.0) -> None:
     """Wait until `holds` returns something true."""
     give_up = time.monotonic() + within
     while not holds():
@@ -108,7 +108,7 @@ class Part:
     def wait(self) -> int:
         """Wait for the end; return the exit code."""
         assert self._process is not None
-        return self._process.wait(timeout=30)
+        return self._process.wait(timeout=120)
 
     def close(self) -> None:
         if self.is_running:
@@ -184,7 +184,7 @@ class Cluster:
     def transfers(self) -> list[dict[str, Any]]:
         """Ask the example for all the money that it moved."""
         base = self.executor.ready.removesuffix("/healthz")
-        answer = httpx.get(f"{base}/executor/transfers").raise_for_status()
+        answer = httpx.get(f"{base}/executor/transfers", timeout=60).raise_for_status()
         results: list[dict[str, Any]] = answer.json()["results"]
         return results
 

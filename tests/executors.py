@@ -24,7 +24,7 @@ class Executor:
         self.deliveries.append(webhook_id)
         self.arrived.set()
         if self.held is not None:
-            self.held.wait(20)
+            self.held.wait(60)
 
 
 @contextmanager

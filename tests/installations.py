@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from authproject.env import VARIABLES
 from tests.ports import free_port
 
 READY_WITHIN = 120.0  # seconds: two cores may run everything else as well
-GONE_WITHIN = 30.0
+GONE_WITHIN = 60.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ class Installation:
             process.terminate()
             process.wait(GONE_WITHIN)
             for pid in self.processes():
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it ended meanwhile
+                    os.kill(pid, signal.SIGKILL)
 
     def processes(self) -> dict[int, str]:
         """Return the command lines of all processes whose environment names the folder."""

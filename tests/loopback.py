@@ -67,6 +67,7 @@ class Loopback:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # threads that race come all at once
     block_on_close = False  # a thread that drips an answer would hold the test up
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from tests.debian import need
 from tests.ports import free_port
 
-STARTED_WITHIN = 10.0  # seconds
+STARTED_WITHIN = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class RedisServer:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
 
 @contextmanager

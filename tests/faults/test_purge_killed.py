@@ -52,7 +52,7 @@ def test_what_was_killed_goes_on_the_next_time(tmp_path: Path) -> None:
     with running(PURGE, log=tmp_path / "log") as process:
         begun(process)
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
     assert 1 < left() <= ROWS
 
     assert finish() == 0

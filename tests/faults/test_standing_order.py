@@ -47,7 +47,7 @@ class Town:
         """Ask the authority as Alice's app does."""
         token = factories.access_token_for(self.alice, scope="profile account")
         headers, url = factories.bearer(token), f"{self.authority}/api/v1/operations{path}"
-        return httpx.request("POST" if body else "GET", url, json=body, headers=headers)
+        return httpx.request("POST" if body else "GET", url, json=body, headers=headers, timeout=60)
 
     def order(self, **body: Any) -> httpx.Response:
         """Send it through the gateway, with a token that is good for the trigger alone."""
@@ -57,12 +57,11 @@ class Town:
 
     def order_with(self, token: str, **body: Any) -> httpx.Response:
         url = f"{self.savings}/gateway/standing-orders"
-        return httpx.post(url, json=body, headers=factories.bearer(token), timeout=30)
+        return httpx.post(url, json=body, headers=factories.bearer(token), timeout=60)
 
     def transfers(self) -> list[dict[str, Any]]:
-        results: list[dict[str, Any]] = httpx.get(f"{self.savings}/executor/transfers").json()[
-            "results"
-        ]
+        answer = httpx.get(f"{self.savings}/executor/transfers", timeout=60)
+        results: list[dict[str, Any]] = answer.json()["results"]
         return results
 
 

@@ -28,7 +28,8 @@ from tests.insiders import (
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 Tamper = Callable[[Cluster], list[QueuedRun]]
-SOON = 2  # seconds, until a window or a token that is to be over has ended
+# Seconds until a window or a token that is to be over has ended: it is issued and queued by then.
+SOON = 5
 
 
 def edit_the_operation(cluster: Cluster) -> list[QueuedRun]:

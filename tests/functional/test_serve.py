@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 def test_serves_with_several_workers_and_ends_with_its_children() -> None:
     ensure_signing_keys()
     with running_server(workers=2) as server:
-        assert httpx.get(f"{server.url}/readyz").json()["status"] == "ready"
-        assert httpx.get(f"{server.url}/livez").headers["X-Request-Id"]
+        assert httpx.get(f"{server.url}/readyz", timeout=60).json()["status"] == "ready"
+        assert httpx.get(f"{server.url}/livez", timeout=60).headers["X-Request-Id"]
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{server.url}/livez")
     assert server.process.returncode == 0

@@ -24,7 +24,7 @@ from batchtokens.services.mandates.revoke import cancel_operation
 from batchtokens.services.redemption.stop_executor import stop_executor
 from tests import factories, mandates
 from tests.ports import free_port
-from tests.servers import running
+from tests.servers import STARTED_WITHIN, running
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 PAGE = settings.BASE_DIR / "docs" / "accept-operation-tokens.md"
@@ -152,13 +152,13 @@ def deliver(world: mandates.Savings, address: str) -> Deliver:
         members = {"operation": mandates.OPERATION, "occurrence": "p0", "attempt": 1} | changes
         body = json.dumps({"operation_token": token} | members).encode()
         headers = signed(body, secret, f"{OperationToken.objects.get().public_id}.p0")
-        return httpx.post(f"{address}/deliveries", content=body, headers=headers, timeout=30)
+        return httpx.post(f"{address}/deliveries", content=body, headers=headers, timeout=60)
 
     return send
 
 
 def _wait(port: int) -> None:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + STARTED_WITHIN
     while time.monotonic() < give_up:
         try:
             httpx.get(f"http://127.0.0.1:{port}/", timeout=5)
@@ -243,7 +243,8 @@ def test_pages_api_takes_access_tokens_for_itself(world: mandates.Savings, addre
     own = factories.access_token_for(world.alice, audience=mandates.EXECUTOR_AUDIENCE)
     others = factories.access_token_for(world.alice, audience="https://other.example/")
 
-    answers = [httpx.get(f"{address}/me", headers=factories.bearer(one)) for one in (own, others)]
+    headers = [factories.bearer(one) for one in (own, others)]
+    answers = [httpx.get(f"{address}/me", headers=each, timeout=60) for each in headers]
 
     assert (answers[0].status_code, answers[0].json()) == (200, {"sub": world.alice.public_id})
     assert (answers[1].status_code, answers[1].json()["code"]) == (401, "token_not_valid")

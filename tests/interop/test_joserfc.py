@@ -26,7 +26,7 @@ def verify(sample: Sample, *, keys: KeySet, issuer: str) -> jwt.Token:
 
 
 def fetch(jwks_uri: str) -> KeySet:
-    return KeySet.import_key_set(httpx.get(jwks_uri).json())
+    return KeySet.import_key_set(httpx.get(jwks_uri, timeout=60).json())
 
 
 def test_verifies_old_and_new(jwks_uri: str, issuer: str) -> None:

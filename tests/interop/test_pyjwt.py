@@ -25,7 +25,7 @@ def verify(sample: Sample, *, client: jwt.PyJWKClient, issuer: str) -> dict[str,
 
 @pytest.fixture
 def client(issuer: str) -> jwt.PyJWKClient:
-    metadata = httpx.get(f"{issuer}/.well-known/oauth-authorization-server").json()
+    metadata = httpx.get(f"{issuer}/.well-known/oauth-authorization-server", timeout=60).json()
     return jwt.PyJWKClient(metadata["jwks_uri"])
 
 

@@ -77,7 +77,7 @@ def test_no_place_survives_the_password_that_opened_it() -> None:
         return "changed"
 
     def sign_in() -> str:
-        changing.wait(timeout=10)
+        changing.wait(timeout=60)
         try:
             open_browser_session(user=alice, amr=["pwd"])
         except InvalidCredentials:
@@ -102,7 +102,7 @@ def test_who_ends_places_waits_for_the_person_first() -> None:
             return SessionFamily.objects.select_for_update(nowait=True).first() is not None
 
     def note() -> bool:
-        locked.wait(timeout=10)
+        locked.wait(timeout=60)
         note_password_change(user=alice, by=alice)
         return True
 

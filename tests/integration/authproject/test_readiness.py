@@ -51,7 +51,7 @@ def test_probes_need_neither_our_name_nor_https(settings: Settings, path: str, h
     assert Client().get(path, headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize(("seconds", "waits"), [(9, False), (12, True)])
+@pytest.mark.parametrize(("seconds", "waits"), [(3, False), (12, True)])
 def test_readyz_reports_a_sealer_that_is_behind_and_serves(seconds: int, waits: bool) -> None:
     ensure_signing_keys()
     Sealing().look()
