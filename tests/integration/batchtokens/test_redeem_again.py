@@ -41,7 +41,8 @@ def release(world: mandates.Savings, answer: RedemptionAnswer) -> None:
 
 def stored() -> dict[str, Any]:
     names = ("status", "attempt", "counts_at", "reserved_at", "lease_expires_at")
-    return Redemption.objects.values(*names, "reference", "closing_receipt").get()
+    row: dict[str, Any] = Redemption.objects.values(*names, "reference", "closing_receipt").get()
+    return row
 
 
 def as_taken(at: datetime, *, counts_at: datetime) -> dict[str, Any]:
