@@ -8,10 +8,10 @@ from django.core.management import CommandParser
 
 from accounts.management.arguments import name as a_name
 from accounts.management.base import ProductCommand, UsageError
-from accounts.management.named import client_named
 from accounts.models import ServiceClient
 from batchtokens.errors import CapsNotValid
 from batchtokens.management.executor_rows import brief_row_of, row_of
+from batchtokens.management.operations.named import executor_named
 from batchtokens.management.switches import (
     add_verb,
     as_cells,
@@ -78,11 +78,11 @@ class Command(ProductCommand):
         elif name is None:
             raise UsageError(f"Say which executor to {verb}.")
         else:
-            self._change(verb, client_named(name), given, options)
+            self._change(verb, executor_named(name), given, options)
 
     def _show(self, name: str | None) -> None:
         if name is not None:
-            emit_state(self, row_of(_state(client_named(name))))
+            emit_state(self, row_of(_state(executor_named(name))))
             return
         states = read_executors(list(all_executors()), now=database_now())
         match self.output_format:

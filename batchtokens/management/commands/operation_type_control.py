@@ -4,7 +4,8 @@ from typing import Any
 
 from django.core.management import CommandParser
 
-from accounts.management.base import NothingMatched, ProductCommand, UsageError
+from accounts.management.base import ProductCommand, UsageError
+from batchtokens.management.operations.named import type_named
 from batchtokens.management.switches import add_verb, check_shown, decided, emit_state, outcome
 from batchtokens.models import OperationToken, OperationType
 from batchtokens.models.clock import database_now
@@ -51,10 +52,7 @@ class Command(ProductCommand):
 
 
 def _named(name: str) -> OperationType:
-    kind = OperationType.objects.current().select_related("executor").filter(name=name).first()
-    if kind is None:
-        raise NothingMatched(f"There is no operation type {name}.")
-    return kind
+    return OperationType.objects.current().select_related("executor").get(name=type_named(name))
 
 
 def _live(kind: OperationType) -> int:

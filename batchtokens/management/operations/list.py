@@ -1,18 +1,17 @@
 """`operations list`: mandates, newest first."""
 
+import argparse
 from typing import Any
 
 from django.core.management import CommandParser
 from django.db.models import OuterRef, Subquery
 
-from accounts.management.arguments import moment, name
+from accounts.management.arguments import moment
 from accounts.management.base import ProductCommand
-from accounts.models import FIRST_PARTY
-from batchtokens.management.operations.selected import of_parties
+from batchtokens.management.operations.selected import add_selection, narrowed
 from batchtokens.management.operations.verb import Verb
 from batchtokens.models import OperationToken, QueuedRun, Status
 from batchtokens.models.clock import database_now
-from batchtokens.models.operation_tokens import OperationTokenQuerySet
 from batchtokens_verifier.constraints import Amount
 
 MOST = 1000
@@ -26,35 +25,32 @@ class ListOperations(Verb):
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare whose and which."""
-        parser.add_argument("--user", type=name, help="a username or a usr_ id")
-        parser.add_argument("--client", type=name, help=f"the trigger's name, or {FIRST_PARTY}")
-        parser.add_argument("--executor", type=name, help="the executor's name")
-        parser.add_argument("--type", type=name, help="an operation type's name")
+        add_selection(parser)
         parser.add_argument("--status", choices=Status.values, help="what it is now")
         parser.add_argument("--since", type=moment, help="issued since a date, or 30d")
-        parser.add_argument("--limit", type=int, default=MOST, help=f"at most so many ({MOST})")
+        parser.add_argument("--limit", type=a_limit, default=MOST, help=f"at most so many ({MOST})")
 
     def run(self, command: ProductCommand, options: dict[str, Any]) -> None:
         """Print them."""
         now = database_now()
-        found = _narrowed(OperationToken.objects.all(), options)
+        found = narrowed(OperationToken.objects.all(), options)
+        if options["since"] is not None:
+            found = found.filter(issued_at__gte=options["since"])
         if options["status"] is not None:
             found = found.with_status(options["status"], now)
         waiting = QueuedRun.objects.unfinished().filter(operation_token=OuterRef("pk"))
         found = found.select_related("user", "client", "executor").annotate(
             next_run_at=Subquery(waiting.order_by("due_at").values("due_at")[:1])
         )
-        newest = found.order_by("-issued_at", "-pk")[: max(0, options["limit"])]
+        newest = found.order_by("-issued_at", "-pk")[: options["limit"]]
         command.emit([_row(token, now) for token in newest])
 
 
-def _narrowed(found: OperationTokenQuerySet, options: dict[str, Any]) -> OperationTokenQuerySet:
-    found = of_parties(found, options)
-    if options["type"] is not None:
-        found = found.filter(type_name=options["type"])
-    if options["since"] is not None:
-        found = found.filter(issued_at__gte=options["since"])
-    return found
+def a_limit(text: str) -> int:
+    """Read how many to list at most."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at most nine digits")
+    return int(text)
 
 
 def _row(token: Any, now: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from django.core.management import CommandParser
 
 from accounts.management.arguments import duration, moment, name
 from accounts.management.base import Findings, ProductCommand
-from accounts.management.named import client_named
+from batchtokens.management.operations.named import executor_named
 from batchtokens.management.operations.verb import Verb
 from batchtokens.services.mandates.occurrences import GRACE
 from batchtokens.services.reports.find_missed import Found, Search, find_occurrences
@@ -28,7 +28,7 @@ class ListMissed(Verb):
 
     def run(self, command: ProductCommand, options: dict[str, Any]) -> None:
         """Print them, by mandate."""
-        executor = client_named(options["executor"]) if options["executor"] else None
+        executor = executor_named(options["executor"]) if options["executor"] else None
         search = Search(since=options["since"], executor=executor, grace=options["grace"])
         rows = [_row(found) for page in find_occurrences(search) for found in page]
         command.emit(rows)

@@ -7,9 +7,14 @@ from typing import Any
 from django.core.management import CommandParser
 
 from accounts.management.arguments import name
-from accounts.management.named import client_named, user_named
+from accounts.management.named import user_named
 from accounts.models import FIRST_PARTY
-from batchtokens.management.operations.named import key_named, type_named
+from batchtokens.management.operations.named import (
+    executor_named,
+    key_named,
+    trigger_named,
+    type_named,
+)
 from batchtokens.models import OperationToken
 from batchtokens.models.operation_tokens import OperationTokenQuerySet
 
@@ -27,11 +32,11 @@ _DECIDING = (
 
 def add_selection(parser: CommandParser) -> None:
     """Declare what many have in common; several options narrow."""
-    parser.add_argument("--user", type=name, help="all of a person: a username or a usr_ id")
-    parser.add_argument("--client", type=name, help=f"all of a trigger, or of {FIRST_PARTY}")
-    parser.add_argument("--executor", type=name, help="all for an executor")
-    parser.add_argument("--type", type=name, help="all of an operation type")
-    parser.add_argument("--kid", type=name, help="all that this key has signed")
+    parser.add_argument("--user", type=name, help="those of a person: a username or a usr_ id")
+    parser.add_argument("--client", type=name, help=f"those of a trigger, or of {FIRST_PARTY}")
+    parser.add_argument("--executor", type=name, help="those for an executor")
+    parser.add_argument("--type", type=name, help="those of an operation type")
+    parser.add_argument("--kid", type=name, help="those that this key has signed")
 
 
 def is_selecting(options: dict[str, Any]) -> bool:
@@ -41,23 +46,21 @@ def is_selecting(options: dict[str, Any]) -> bool:
 
 def selected(options: dict[str, Any], *, now: datetime) -> OperationTokenQuerySet:
     """Return those that live and were issued by `now`. Raises NothingMatched for unknown names."""
-    found = of_parties(OperationToken.objects.live(now).filter(issued_at__lte=now), options)
+    return narrowed(OperationToken.objects.live(now).filter(issued_at__lte=now), options)
+
+
+def narrowed(found: OperationTokenQuerySet, options: dict[str, Any]) -> OperationTokenQuerySet:
+    """Keep what the options select. Raises NothingMatched for unknown names."""
+    if options["user"] is not None:
+        found = found.for_user(user_named(options["user"]))
+    if options["client"] is not None:
+        found = found.filter(client=trigger_named(options["client"]))
+    if options["executor"] is not None:
+        found = found.filter(executor=executor_named(options["executor"]))
     if options["type"] is not None:
         found = found.filter(type_name=type_named(options["type"]))
     if options["kid"] is not None:
         found = found.filter(kid=key_named(options["kid"]))
-    return found
-
-
-def of_parties(found: OperationTokenQuerySet, options: dict[str, Any]) -> OperationTokenQuerySet:
-    """Keep those of a person, a trigger, an executor. Raises NothingMatched for unknown names."""
-    if options["user"] is not None:
-        found = found.for_user(user_named(options["user"]))
-    if options["client"] is not None:
-        built_in = options["client"] == FIRST_PARTY
-        found = found.filter(client=None if built_in else client_named(options["client"]))
-    if options["executor"] is not None:
-        found = found.filter(executor=client_named(options["executor"]))
     return found
 
 
