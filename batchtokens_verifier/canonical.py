@@ -4,6 +4,7 @@ What is not in canonical form is refused, never repaired: two readers must never
 """
 
 import base64
+import binascii
 import hashlib
 import json
 import re
@@ -106,7 +107,14 @@ class _RefusedAt(InvalidOperation):
 
 
 def check_operation(value: object, *, known: Collection[str] = ()) -> dict[str, JSON]:
-    """Return a copy of the operation `value`, or refuse it.
+    """Return a copy of the operation `value`, or refuse it as `canonical_operation` does."""
+    return canonical_operation(value, known=known)[0]
+
+
+def canonical_operation(
+    value: object, *, known: Collection[str] = ()
+) -> tuple[dict[str, JSON], bytes]:
+    """Return a copy of the operation `value` and its canonical form, or refuse it.
 
     Objects, arrays, strings and booleans only; ASCII names, NFC strings of visible characters,
     depth at most 5, at most 4 KiB; `action` is a string; `amount`, when there, a valid amount.
@@ -124,9 +132,10 @@ def check_operation(value: object, *, known: Collection[str] = ()) -> dict[str, 
         raise InvalidOperation("An operation names its action.", pointer="/action")
     if "amount" in operation:
         Amount.parse(operation["amount"], "/amount", error=InvalidOperation)
-    if len(canonicalize(operation)) > MAX_OPERATION_BYTES:
+    written = _write_in_order(operation).encode()  # what was checked has one form in JSON
+    if len(written) > MAX_OPERATION_BYTES:
         raise InvalidOperation(f"An operation has at most {MAX_OPERATION_BYTES} bytes.")
-    return operation
+    return operation, written
 
 
 def _known_pointer(path: _Path, known: Collection[str]) -> str:
@@ -149,10 +158,9 @@ def _checked(value: object, path: _Path, depth: int) -> JSON:
 
 def _checked_object(value: Mapping[Any, object], path: _Path, depth: int) -> dict[str, JSON]:
     _refuse_deeper(path, depth)
-    return {
-        _checked_name(name, path): _checked(member, (*path, name), depth + 1)
-        for name, member in value.items()
-    }
+    if not (_are_ascii(value) and all(map(str.isprintable, value))):
+        raise _RefusedAt("Member names are printable ASCII.", path)
+    return {name: _checked(member, (*path, name), depth + 1) for name, member in value.items()}
 
 
 def _refuse_deeper(path: _Path, depth: int) -> None:
@@ -160,10 +168,12 @@ def _refuse_deeper(path: _Path, depth: int) -> None:
         raise _RefusedAt(f"Nested more than {MAX_OPERATION_DEPTH} deep.", path)
 
 
-def _checked_name(name: object, path: _Path) -> str:
-    if isinstance(name, str) and name.isascii() and name.isprintable():
-        return name
-    raise _RefusedAt("Member names are printable ASCII.", path)
+def _are_ascii(names: Iterable[Any]) -> bool:
+    """Say whether all names are ASCII texts; all at once, as that takes a fifth of the time."""
+    try:
+        return "".join(names).isascii()
+    except TypeError:  # one is no text
+        return False
 
 
 def _checked_text(text: str, path: _Path) -> str:
@@ -194,7 +204,7 @@ _write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _write_in_order = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
-_SCALARS = frozenset({str, bool, int, type(None)})
+_SCALARS = frozenset({bool, int, type(None)})
 
 
 def _is_plain(value: object) -> bool:
@@ -202,9 +212,11 @@ def _is_plain(value: object) -> bool:
     left: list[Any] = [value]
     for each in left:
         kind = type(each)
+        if kind is str:
+            continue
         if kind is dict:
             left.extend(each.values())
-            if not all(type(name) is str and name.isascii() for name in each):
+            if not _are_ascii(each):
                 return False
         elif kind is list:
             left.extend(each)
@@ -261,9 +273,12 @@ def mandate_digest(*, sub: str, client_id: str, aud: str, detail: Mapping[str, A
     return digest(canonicalize({**parties, "authorization_details": [granted]}))
 
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
 def b64url(data: bytes) -> str:
     """Encode as base64url without padding (RFC 7515 §2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
 
 
 def b64url_decode(text: str) -> bytes:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from batchtokens_verifier import canonical
-from batchtokens_verifier.canonical import JSON, b64url, check_operation, parameter_digest
+from batchtokens_verifier.canonical import JSON, b64url, canonical_operation
 from batchtokens_verifier.constraints import Amount, Constraints
 from batchtokens_verifier.constraints.terms import CONSTRAINT_MEMBERS
 from batchtokens_verifier.errors import (
@@ -160,7 +160,7 @@ def parse_operation_token(
 def _operation_claims(claims: Mapping[str, Any], *, allow_secondly: bool) -> OperationTokenClaims:
     common = _common(claims)
     detail = _only_detail(claims)
-    operation = check_operation(detail.get("operation"))
+    operation, written = canonical_operation(detail.get("operation"))
     members = {name: detail[name] for name in CONSTRAINT_MEMBERS if name in detail}
     constraints = _constraints(
         json.dumps(members, sort_keys=True), _fixed_amount(operation), allow_secondly
@@ -181,7 +181,7 @@ def _operation_claims(claims: Mapping[str, Any], *, allow_secondly: bool) -> Ope
         status=_status(claims) if "status" in claims else None,
         consent=consent,
     )
-    _check_agreement(parsed, detail)
+    _check_agreement(parsed, detail, written)
     return parsed
 
 
@@ -196,8 +196,10 @@ def _constraints(members: str, amount: Amount | None, allow_secondly: bool) -> C
     )
 
 
-def _check_agreement(parsed: OperationTokenClaims, detail: Mapping[str, Any]) -> None:
-    """Refuse a token whose members contradict each other."""
+def _check_agreement(
+    parsed: OperationTokenClaims, detail: Mapping[str, Any], operation: bytes
+) -> None:
+    """Refuse a token whose members contradict each other. operation: in canonical form."""
     constraints = parsed.constraints
     agreements = {
         "jti": bool(_OPERATION_JTI.fullmatch(parsed.jti)),
@@ -208,7 +210,7 @@ def _check_agreement(parsed: OperationTokenClaims, detail: Mapping[str, Any]) ->
         "act": parsed.act == (None if parsed.client_id == FIRST_PARTY else parsed.client_id),
         "exp": parsed.exp == constraints.valid_to.timestamp(),
         "nbf": parsed.nbf == max(parsed.iat, constraints.valid_from.timestamp()),
-        "parameter_digest": parsed.parameter_digest == parameter_digest(parsed.operation),
+        "parameter_digest": parsed.parameter_digest == canonical.digest(operation),
         "mandate_digest": _is_as_confirmed(parsed, detail),
     }
     for claim, agrees in agreements.items():

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from batchtokens_verifier.canonical import check_operation, parameter_digest
+from batchtokens_verifier.canonical import canonical_operation, digest
 from batchtokens_verifier.claims import (
     CLOCK_SKEW_SECONDS,
     AccessTokenClaims,
@@ -215,10 +215,10 @@ def check_operation_copy(claims: OperationTokenClaims, operation: object) -> Non
     if _is_same(operation, claims.operation):  # member by member: the digest could say no more
         return
     try:
-        copy = check_operation(operation)
+        _, copy = canonical_operation(operation)
     except InvalidOperation:
         raise OperationMismatch from None
-    if parameter_digest(copy) != claims.parameter_digest:
+    if digest(copy) != claims.parameter_digest:
         raise OperationMismatch
 
 

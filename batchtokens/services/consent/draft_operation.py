@@ -6,7 +6,6 @@ Nothing is stored or signed here, and no cap is looked at.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import uuid
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from batchtokens.services.operation_types.summarise import (
     describe_parties,
     summarise,
 )
-from batchtokens_verifier.canonical import MAX_SAFE_INTEGER, check_operation
+from batchtokens_verifier.canonical import MAX_SAFE_INTEGER, canonical_operation
 from batchtokens_verifier.constraints import Amount, Constraints, format_instant, plan_slots
 from batchtokens_verifier.errors import InvalidConstraints, InvalidOperation
 
@@ -34,10 +33,14 @@ LANGUAGE = "en"
 
 @dataclass(frozen=True)
 class Draft:
-    """What will be signed: checked, but neither allowed by a cap nor stored."""
+    """What will be signed: checked, but neither allowed by a cap nor stored.
+
+    canonical: the operation in canonical form (RFC 8785).
+    """
 
     operation_type: OperationType
     operation: dict[str, Any]
+    canonical: bytes
     constraints: Constraints
     capacity: int
     amount: Amount | None
@@ -93,7 +96,7 @@ class Drafting:
     ) -> Draft:
         """Check one as `draft_operation` does, and raise what it raises."""
         with under("/operation"):
-            checked = self._check_operation(operation_type, operation)
+            checked, canonical = self._check_operation(operation_type, operation)
         amount = Amount.parse(checked["amount"], "") if "amount" in checked else None
         with under(constraints_at):
             limits, capacity, clauses = self._parse(constraints, amount, agreed_at or self._at)
@@ -105,26 +108,29 @@ class Drafting:
         return Draft(
             operation_type=operation_type,
             operation=checked,
+            canonical=canonical,
             constraints=limits,
             capacity=capacity,
             amount=amount,
             summary=summarise(operation_type, checked, clauses),
         )
 
-    def _check_operation(self, kind: OperationType, operation: object) -> dict[str, Any]:
+    def _check_operation(
+        self, kind: OperationType, operation: object
+    ) -> tuple[dict[str, Any], bytes]:
         if kind.pk not in self._rules:
             self._rules[kind.pk] = SchemaRules(kind.schema)
         rules = self._rules[kind.pk]
-        checked = check_operation(operation, known=rules.names)
+        checked, canonical = canonical_operation(operation, known=rules.names)
         rules.check(checked)
         if checked["action"] != kind.scope:
             raise InvalidOperation("It is not the operation type's.", pointer="/action")
-        return checked
+        return checked, canonical
 
     def _parse(
         self, constraints: Mapping[str, Any], amount: Amount | None, agreed_at: dt.datetime
     ) -> tuple[Constraints, int, str]:
-        key = (json.dumps(dict(constraints), sort_keys=True), amount, agreed_at)
+        key = (repr(constraints), amount, agreed_at)
         if key not in self._limits:
             limits = _parse_constraints(constraints, amount, at=self._at, agreed_at=agreed_at)
             self._limits[key] = (limits, _capacity(limits), describe_limits(limits))

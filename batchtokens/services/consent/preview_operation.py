@@ -15,7 +15,7 @@ from batchtokens.errors import OperationTypeUnknown, TriggerNotAllowed
 from batchtokens.models import OperationType
 from batchtokens.models.clock import database_now
 from batchtokens.services.consent.draft_operation import LANGUAGE, Draft, draft_operation
-from batchtokens_verifier.canonical import canonicalize, parameter_digest
+from batchtokens_verifier.canonical import digest
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Preview:
 
     @property
     def canonical_operation(self) -> str:
-        return canonicalize(self.draft.operation).decode()
+        return self.draft.canonical.decode()
 
     @property
     def parameter_digest(self) -> str:
-        return parameter_digest(self.draft.operation)
+        return digest(self.draft.canonical)
 
     @property
     def mandate(self) -> dict[str, Any]:

@@ -158,15 +158,14 @@ def _compose(
 ) -> tuple[OperationToken, dict[str, Any]]:
     kind, limits = draft.operation_type, draft.constraints
     jti = "opt_" + secrets.token_urlsafe(16)
-    operation = canonicalize(draft.operation)
     parties = {"user": user, "client": client, "executor": kind.executor}
     row = new_row(
         OperationToken,
         related={**parties, "operation_type": kind, "consent": consent},
         type_name=kind.name,
         token_hash=token_hash(jti),
-        operation=operation.decode(),
-        parameter_digest=digest(operation),
+        operation=draft.canonical.decode(),
+        parameter_digest=digest(draft.canonical),
         summary=consent.summary if consent else draft.summary,
         language=consent.language if consent else LANGUAGE,
         consent_mode=kind.consent,
@@ -199,12 +198,12 @@ def _claims(row: OperationToken, jti: str) -> dict[str, Any]:
 
     The wire format is append-only: a new claim is optional and last.
     """
-    issued_at = int(row.issued_at.timestamp())
+    issued_at, client = int(row.issued_at.timestamp()), row.client_name
     claims: dict[str, Any] = {
         "iss": settings.ISSUER_URL,
         "sub": row.user.public_id,
         "aud": row.executor.audience,
-        "client_id": row.client_name,
+        "client_id": client,
         "iat": issued_at,
         "nbf": max(issued_at, int(row.valid_from.timestamp())),
         "exp": int(row.valid_to.timestamp()),
@@ -216,8 +215,8 @@ def _claims(row: OperationToken, jti: str) -> dict[str, Any]:
         "authorization_details": [row.details],
     }
     # The built-in trigger acts for nobody else: its tokens carry no actor.
-    if row.client_name != FIRST_PARTY:
-        claims["act"] = {"sub": row.client_name}
+    if client != FIRST_PARTY:
+        claims["act"] = {"sub": client}
     return claims
 
 
