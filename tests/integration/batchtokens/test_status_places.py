@@ -1,8 +1,8 @@
 """Places in status lists: random, unique, drawn again after a clash, from a new list when full."""
 
 import secrets
+import struct
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -96,9 +96,9 @@ def test_other_broken_constraints_are_no_clash() -> None:
 def test_many_places_are_free_and_different(monkeypatch: pytest.MonkeyPatch) -> None:
     world = mandates.savings()
     taken, listed = mandates.issue(world).row, StatusList.objects.get().pk
-    real = secrets.randbelow
-    draws: list[Any] = [taken.status_index] * 3
-    monkeypatch.setattr(secrets, "randbelow", lambda n: draws.pop() if draws else real(n))
+    real = secrets.token_bytes
+    taken_thrice = struct.pack("3I", *[taken.status_index] * 3)
+    monkeypatch.setattr(secrets, "token_bytes", lambda n: taken_thrice + real(n - 12))
 
     places = draw_places(listed, 100)
 
