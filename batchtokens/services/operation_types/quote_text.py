@@ -26,13 +26,25 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _ISOLATE, _END_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 
 
+# Most texts need no other look: words without marks, one space between them.
+_PLAIN = re.compile(r"[0-9A-Za-z.,:;@/_+-]+(?: [0-9A-Za-z.,:;@/_+-]+)*")
+
+
 def quote_text(text: str) -> str:
     """Return `text` between “ and ”; different texts give different quotations."""
+    if _PLAIN.fullmatch(text):
+        return f"“{text}”"
     shown = _without_heaps(_UNSEEN.sub(_number, _MARKS.sub(r"\\\g<0>", text)))
-    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
+    if _has_right_to_left(shown):
         # Or what surrounds it would be drawn in another order.
         shown = f"{_ISOLATE}{shown}{_END_ISOLATE}"
     return f"“{shown}”"
+
+
+def _has_right_to_left(text: str) -> bool:
+    return not text.isascii() and any(
+        unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text
+    )
 
 
 def _without_heaps(text: str) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from batchtokens.models import OperationType
@@ -21,11 +22,18 @@ _ALIGNMENTS = {"calendar": "calendar", "consent": "rolling"}
 
 def summarise(operation_type: OperationType, operation: Mapping[str, Any], clauses: str) -> str:
     """Return the type's own sentence of the operation, and what `describe_limits` says."""
-    sentence = _PLACEHOLDER.sub(
-        lambda match: _shown(_member(operation, match[1] or match[2])),
-        operation_type.summary_template,
-    )
-    return f"{sentence} {clauses}"
+    start, pieces = _pieces(operation_type.summary_template)
+    shown = [f"{_shown(_member(operation, path))}{text}" for path, text in pieces]
+    return f"{start}{''.join(shown)} {clauses}"
+
+
+@lru_cache(maxsize=256)
+def _pieces(template: str) -> tuple[str, list[tuple[list[str], str]]]:
+    """Return what a template begins with; then each member's path, and the text after it."""
+    start, *rest = _PLACEHOLDER.split(template)
+    marked, plain, texts = rest[0::3], rest[1::3], rest[2::3]
+    paths = [(name or other).split(".") for name, other in zip(marked, plain, strict=True)]
+    return start, list(zip(paths, texts, strict=True))
 
 
 def describe_limits(limits: Constraints) -> str:
@@ -39,16 +47,16 @@ def describe_parties(*, client_id: str, executor: str, audience: str) -> str:
     return f"Given to {quote_text(client_id)}, c{carried_out}" if client_id else f"C{carried_out}"
 
 
-def _member(operation: Mapping[str, Any], path: str) -> Any:
+def _member(operation: Mapping[str, Any], path: Iterable[str]) -> Any:
     value: Any = operation
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
 def _shown(value: Any) -> str:
     """Show a member so that where it ends is plain; only texts have quotation marks."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return _money(Amount.parse(value, ""))
     if isinstance(value, list):
         return f"[{', '.join(_shown(item) for item in value)}]"
