@@ -16,10 +16,10 @@ from typing import Any, NoReturn, TypeVar
 from django.db import connection, models
 from django.db.models import sql
 from django.db.models.base import ModelState
-from psycopg.types.json import Jsonb
 
 # What a statement of SQLite takes at least, since 3.32.
 _SQLITE_VARIABLES = 32_766
+_write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 M = TypeVar("M", bound=models.Model)
 Statement = tuple[str, tuple[Any, ...]]
 
@@ -32,12 +32,13 @@ def new_row(model: type[M], *, related: Mapping[str, models.Model | None], **val
     row = model.__new__(model)
     state = ModelState()
     state.fields_cache = dict(related)
-    vars(row).update(_defaults(model), _state=state, **values)
+    columns = vars(row)
+    columns.update(_defaults(model), _state=state, **values)
     for name, default in _made_defaults(model):
         if name not in values:
-            setattr(row, name, default())
+            columns[name] = default()
     for name, instance in related.items():
-        vars(row)[f"{name}_id"] = None if instance is None else instance.pk
+        columns[f"{name}_id"] = None if instance is None else instance.pk
     return row
 
 
@@ -92,7 +93,7 @@ def insert_all(model: type[M], rows: Iterable[M]) -> None:
         for row in rows:
             values = vars(row)
             copy.write_row(
-                [Jsonb(values[name]) if is_json else values[name] for name, is_json in columns]
+                [_write(values[name]) if is_json else values[name] for name, is_json in columns]
             )
 
 
