@@ -31,15 +31,7 @@ from batchtokens_verifier.errors import (
     UnresolvedConstraint,
 )
 from tests.mandate_machine.around import Around
-from tests.mandate_machine.words import (
-    MAY_LIFT,
-    RELEASES,
-    Answer,
-    Refusal,
-    Request,
-    Taken,
-    cents,
-)
+from tests.mandate_machine.words import MAY_LIFT, RELEASES, Answer, Refusal, Request, Taken, cents
 from tests.unit.verifier import slow_model
 
 
@@ -196,7 +188,8 @@ class Mandate:
             return LeaseLost
         if taken.status == "settled":
             return None if taken.note == note else IdempotencyMismatch
-        taken.status, taken.note, self.last_at = "settled", note, self.tick(clock)
+        self.last_at = self.tick(clock)
+        taken.settle(note, self.last_at)
         return None
 
     def release(self, slot: str, attempt: int, note: str, clock: datetime) -> Refusal | None:

@@ -22,13 +22,25 @@ def tell(mandate: Mandate, at: datetime) -> dict[str, str]:
     return {slot.name: _state(mandate, slot, at) for slot in due}
 
 
+def closes(mandate: Mandate) -> dict[str, datetime]:
+    """Tell when each window is over, taken or not."""
+    return {
+        slot.name: min(_whole_window(mandate, slot), mandate.valid_to) for slot in mandate.slots
+    }
+
+
+def _whole_window(mandate: Mandate, slot: slow_model.SlowSlot) -> datetime:
+    """Return when the window ends, or would if the mandate went on."""
+    window = mandate.constraints.get("due_window")
+    return slot.first + timedelta(hours=int(window[2:-1])) if window else slot.last + SECOND
+
+
 def _state(mandate: Mandate, slot: slow_model.SlowSlot, at: datetime) -> str:
     if slot.name in mandate.taken:
         return mandate.taken[slot.name].status_at(at)
     if mandate.cancelled_at is not None and mandate.cancelled_at <= min(slot.last, at):
         return "cancelled"
-    window = mandate.constraints.get("due_window")
-    whole = slot.first + timedelta(hours=int(window[2:-1])) if window else slot.last + SECOND
+    whole = _whole_window(mandate, slot)
     if at <= min(whole, mandate.valid_to) + GRACE:
         return "waiting"
     unable = (unable for since, unable in reversed(mandate.unable) if since <= slot.last)

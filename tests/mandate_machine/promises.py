@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +10,8 @@ from django.conf import settings
 
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.models import (
+    Checkpoint,
+    Consent,
     LedgerEntry,
     LedgerLeaf,
     OperationToken,
@@ -21,38 +22,30 @@ from batchtokens.services.ledger.prove import prove_consistency, prove_redemptio
 from batchtokens.services.ledger.seal import Sealing
 from batchtokens.services.ledger.verify_ledger import verify_ledger
 from batchtokens.services.ledger.verify_tree import verify_tree
-from batchtokens.services.mandates.introspect import introspect_operation_token
 from batchtokens.services.mandates.occurrences import tell_occurrences
-from batchtokens.services.redemption.check_redemption import check_redemption
-from batchtokens.services.status.status_lists import forget_status_lists, sign_status_list
-from batchtokens.services.status.status_places import status_list_uri
 from batchtokens_verifier.checkpoints import verify_entry_included, verify_heads_consistent
-from batchtokens_verifier.claims import CLOCK_SKEW_SECONDS
-from batchtokens_verifier.errors import (
-    OperationMismatch,
-    OperationRevoked,
-    OperationTokenNotValid,
-    OutsideValidity,
-    VerificationError,
-)
-from batchtokens_verifier.policy import ExecutorPolicy, verify_operation_token
 from batchtokens_verifier.receipts import verify_receipt
-from batchtokens_verifier.status_list import StatusList, verify_status_list
-from tests import mandates
+from tests.mandate_machine.doors import Doors
 from tests.mandate_machine.faults import Fault
 from tests.mandate_machine.model import Mandate
 from tests.mandate_machine.occurrences import GRACE, tell
+from tests.mandate_machine.rules.consents import ConsentRules
+from tests.mandate_machine.rules.reports import ReportRules
 from tests.mandate_machine.tally import TOLD
-from tests.mandate_machine.words import Refusal, Request, cents, usd
-from tests.mandate_machine.world import World
+from tests.mandate_machine.words import cents, usd
 
-POLICY = ExecutorPolicy(
-    settings.ISSUER_URL, mandates.EXECUTOR_AUDIENCE, frozenset({"savings.deposit"})
-)
-SKEW = timedelta(seconds=CLOCK_SKEW_SECONDS)
+# Where an instant is written down that decides, or tells what was decided (I8).
+INSTANTS: list[tuple[Any, list[str]]] = [
+    (OperationToken, ["issued_at", "last_at", "cancelled_at", "disowned_at"]),
+    (Redemption, ["reserved_at", "settled_at"]),
+    (RedemptionAttempt, ["at"]),
+    (Consent, ["created_at", "confirmed_at", "spent_at"]),
+    (LedgerEntry, ["at"]),
+    (Checkpoint, ["at"]),
+]
 
 
-class Promises(World):
+class Promises(Doors, ReportRules, ConsentRules):
     """Compare everything that the server tells with the model."""
 
     def the_state_is_the_models(self) -> None:
@@ -61,7 +54,7 @@ class Promises(World):
         stored: dict[object, dict[str, tuple[object, ...]]] = {pk: {} for pk in rows}
         for each in Redemption.objects.all():
             state = (each.status, each.attempt, each.amount_minor, each.releases, each.reference)
-            instants = (each.counts_at, each.lease_expires_at)
+            instants = (each.counts_at, each.lease_expires_at, each.reserved_at, each.settled_at)
             stored[each.operation_token_id][each.slot] = (*state, *instants)
         assert len(rows) == len(self.mandates)
         for mandate, signed in zip(self.mandates, self.issued, strict=True):
@@ -76,6 +69,8 @@ class Promises(World):
                     taken.note,
                     taken.counts_at,
                     taken.lease_ends,
+                    taken.lease_ends - self.lease,
+                    taken.settled_at,
                 )
                 for slot, taken in mandate.taken.items()
             }
@@ -96,11 +91,14 @@ class Promises(World):
         self.the_ledger_only_grew()
         self.every_answer_is_proven()
         self.instants_never_decrease()
+        self.instants_are_the_databases()
         self.what_was_shown_was_granted()
+        self.consents_are_the_models()
         self.every_occurrence_has_one_state()
         # Once more when all is over, for what is missed then, or was never due.
         self.set_clock(max(mandate.valid_to for mandate in self.mandates) + 2 * GRACE)
         self.every_occurrence_has_one_state()
+        self.every_missed_one_was_reported()
         self.all_doors_agree()
 
     def every_key_is_answered_again(self) -> None:
@@ -159,6 +157,13 @@ class Promises(World):
         for (chain, seq, at), (next_chain, next_seq, next_at) in pairwise(instants):
             assert chain != next_chain or (seq + 1 == next_seq and at <= next_at)
 
+    def instants_are_the_databases(self) -> None:
+        """None is of another clock than the one that the world has shown (I8)."""
+        for model, names in INSTANTS:
+            found = model.objects.order_by("pk").values_list(*names)
+            for instant in (each for row in found for each in row if each is not None):
+                assert self.earliest <= instant <= self.latest
+
     def what_was_shown_was_granted(self) -> None:
         """A consent buys one token, to the last member and word of what was shown (I14)."""
         bought = OperationToken.objects.select_related("consent", "operation_type")
@@ -173,6 +178,19 @@ class Promises(World):
                 assert consent.confirmed_at
                 TOLD["granted as shown"] += 1
 
+    def consents_are_the_models(self) -> None:
+        """Each is confirmed, spent and over where the model says so (I13)."""
+        rows = {row.public_id: row for row in Consent.objects.all()}
+        found = {
+            name: (row.confirmed_at is not None, row.spent_at is not None, row.expires_at)
+            for name, row in rows.items()
+        }
+        assert found == {
+            shown.stored.public_id: (shown.confirmed, shown.spent, shown.expires)
+            for shown in self.shown
+            if not shown.deleted
+        }
+
     def every_occurrence_has_one_state(self) -> None:
         """What was due is accounted for, each once (I7)."""
         at = max([self.clock, *(mandate.last_at for mandate in self.mandates)])
@@ -182,102 +200,6 @@ class Promises(World):
             found = {each.slot.name: each.state.value for each in told[signed[0].row.pk]}
             assert found == tell(mandate, at)
             TOLD.update(f"occurrence: {state}" for state in found.values())
-
-    # All doors, at any time
-
-    def all_doors_agree(self) -> None:
-        """Introspection, status list, check and offline verifier tell what the model tells (I9)."""
-        published = self.published()
-        for number, (mandate, signed) in enumerate(zip(self.mandates, self.issued, strict=True)):
-            for signature, issued in enumerate(signed):
-                is_last = signature == len(signed) - 1
-                self.introspection_agrees(mandate, issued.token, is_last=is_last)
-            row = signed[-1].row
-            assert published.value(row.status_index or 0) == int(is_stopped(mandate))
-            self.check_agrees(number, mandate, row)
-            self.offline_agrees(mandate, signed[-1].token, row, published)
-
-    def introspection_agrees(self, mandate: Mandate, token: str, *, is_last: bool) -> None:
-        told = introspect_operation_token(by=self.world.redeemer, token=token)
-        runs = is_last and mandate.believed and not is_stopped(mandate)
-        lives = runs and self.clock < mandate.valid_to
-        assert told["active"] == lives
-        if lives:
-            assert told["consumption"]["redeemed"] == len(mandate.counted())
-            assert told["consumption"]["settled"] == mandate.settled()
-        TOLD[f"introspection: {'active' if lives else 'inactive'}"] += 1
-
-    def published(self) -> StatusList:
-        forget_status_lists()
-        listed = OperationToken.objects.select_related("status_list")[0].status_list
-        assert listed
-        token = sign_status_list(public_id=listed.public_id).token
-        return verify_status_list(
-            token,
-            keys=current_key_ring().verification_keys(),
-            uri=status_list_uri(listed.pk),
-            now=self.clock,
-            issuer=settings.ISSUER_URL,
-        )
-
-    def check_agrees(self, number: int, mandate: Mandate, row: OperationToken) -> None:
-        """Asking whether it would run is answered as a redemption would be, caps aside."""
-        tried = deepcopy(mandate)
-        tried.around.caps, tried.believed = {}, True
-        minor = None if mandate.fixed is not None else 1
-        request = Request(number, number, minor, None, mandate.signatures - 1)
-        expected = tried.redeem(request, self.clock)
-        found = check_redemption(by=self.world.alice, public_id=row.public_id)
-        assert (type(found.refusal) if found.refusal else None) == (
-            expected if isinstance(expected, type) else None
-        )
-        assert found.remaining.occurrences == max(
-            0, mandate.effective.get("max_occurrences", mandate.capacity) - len(mandate.counted())
-        )
-        TOLD["check: would run" if found.refusal is None else "check: would not"] += 1
-
-    def offline_agrees(
-        self, mandate: Mandate, token: str, row: OperationToken, published: StatusList
-    ) -> None:
-        """Offline, uses are not known: the keys, the copy, the clock and the status decide."""
-        wrong = dict(row.details["operation"], reference="another")
-        for operation, lists in (
-            (row.details["operation"], None),
-            (wrong, None),
-            (None, published),
-        ):
-            try:
-                verdict = verify_operation_token(
-                    token,
-                    keys=current_key_ring().verification_keys(),
-                    policy=POLICY,
-                    now=self.clock,
-                    operation=operation,
-                    status_list=lists,
-                )
-            except VerificationError as refusal:
-                found = type(refusal).__name__
-            else:
-                found = f"fine, consumption {verdict.consumption}"
-            expected = self.offline(mandate, edited=operation == wrong, listed=lists is not None)
-            assert found == (expected.__name__ if expected else "fine, consumption unknown")
-            TOLD[f"offline: {found}"] += 1
-
-    def offline(self, mandate: Mandate, *, edited: bool, listed: bool) -> Refusal | None:
-        if not mandate.believed or self.clock < mandate.issued_at - SKEW:
-            return OperationTokenNotValid
-        if edited:
-            return OperationMismatch
-        if not mandate.valid_from - SKEW <= self.clock < mandate.valid_to:
-            return OutsideValidity
-        return OperationRevoked if listed and is_stopped(mandate) else None
-
-
-def is_stopped(mandate: Mandate) -> bool:
-    """Say whether it is told to be over, but for time: what verifiers see for themselves."""
-    over = mandate.cancelled_at is not None or mandate.settled() >= mandate.capacity
-    waits = mandate.waits_for_signature
-    return bool(over or waits or mandate.holds or mandate.around.off)
 
 
 def check_row(row: OperationToken, mandate: Mandate) -> None:

@@ -37,6 +37,10 @@ class Taken:
     attempt: int = 1
     releases: int = 0
     note: str = ""
+    settled_at: datetime | None = None
+
+    def settle(self, note: str, at: datetime) -> None:
+        self.status, self.note, self.settled_at = "settled", note, at
 
     def status_at(self, at: datetime) -> str:
         over = self.status == "reserved" and at >= self.lease_ends

@@ -58,13 +58,18 @@ def outcome(call: Callable[[], Any]) -> Any:
 class World(RuleBasedStateMachine):
     """Alice, a trigger, an executor, some mandates, and how they are asked for things.
 
-    rival: a second trigger of the same type; bank: an executor of another one.
+    rival: a second trigger of the same type; bank: an executor of another one. fate: all luck so
+    far. earliest, latest: what the clock has shown.
     """
 
     world: mandates.Savings
     rival: ServiceClient
     bank: ServiceClient
     codes: int
+    fate: Random
+    app: Callable[[], str] | None
+    shows_suspended: bool
+    start: datetime
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +90,7 @@ class World(RuleBasedStateMachine):
         self.sealing = Sealing()
 
     def begin(self, mode: str, luck: Random) -> None:
-        self.start = luck.choice(STARTS)
+        self.start = self.clock = self.earliest = self.latest = luck.choice(STARTS)
         self.set_clock(self.start)
         self.rival = factories.service_client(
             "rival", scopes=["token_exchange"], audience=RIVAL_AUDIENCE
@@ -93,8 +98,11 @@ class World(RuleBasedStateMachine):
         self.bank = factories.service_client(
             "bank", scopes=["redeem"], audience=BANK_AUDIENCE
         ).client
+        self.shows_suspended = luck.random() < 0.5
         self.world = mandates.savings(consent=mode, trigger_clients=["trigger", "rival"])
-        factories.totp_device(self.world.alice)
+        self.world.kind.shows_suspended = self.shows_suspended
+        self.world.kind.save()
+        _, self.app = factories.totp_device(self.world.alice)
 
     def teardown(self) -> None:
         show(None)
@@ -106,6 +114,7 @@ class World(RuleBasedStateMachine):
     def set_clock(self, clock: datetime) -> None:
         """Put the clock forward or back, two days before the start at most."""
         self.clock = max(clock, self.start - timedelta(days=2))
+        self.earliest, self.latest = min(self.earliest, self.clock), max(self.latest, self.clock)
         show(self.clock)
 
     @property

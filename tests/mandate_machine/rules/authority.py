@@ -12,14 +12,13 @@ from django.conf import settings
 
 from accounts.services.retire_signing_key import retire_signing_key
 from accounts.services.rotate_signing_keys import rotate_signing_keys
-from batchtokens.errors import LedgerBehind, LedgerBroken
-from batchtokens.models import OperationToken
+from batchtokens.errors import LedgerBehind
+from batchtokens.models import LedgerEntry, OperationToken
 from batchtokens.services.issuing.issue import Issued
 from batchtokens.services.keys.fetch_token import fetch_reissued_token
 from batchtokens.services.keys.reissue import reissuable, reissue_operations
 from batchtokens.services.ledger.check_ledger_head import forget_sink
 from batchtokens.services.ledger.seal import Sealing
-from batchtokens.services.ledger.verify_ledger import verify_ledger
 from batchtokens.services.redemption.stop_executor import (
     Caps,
     set_caps,
@@ -29,19 +28,11 @@ from batchtokens.services.redemption.stop_executor import (
 from batchtokens_verifier.jws import Purpose
 from tests.mandate_machine.faults import any_fault
 from tests.mandate_machine.promises import Promises
-from tests.mandate_machine.rules.executors import ExecutorRules
-from tests.mandate_machine.rules.people import PeopleRules
+from tests.mandate_machine.rules.insiders import InsiderRules
 from tests.mandate_machine.tally import TOLD
-from tests.mandate_machine.words import Request
 from tests.mandate_machine.world import outcome
 
-EDITS: list[tuple[str, Any]] = [
-    ("holds", ["staff"]),
-    ("lowered", {"max_occurrences": 9}),
-    ("settled_count", 0),
-    ("taken_minor", 1),
-    ("head_hash", "x" * 43),
-]
+PARTIES = ["user", "trigger", "executor", "type"]
 CAPS: list[dict[str, int]] = [
     {},
     {},
@@ -53,21 +44,33 @@ CAPS: list[dict[str, int]] = [
 ]
 
 
-class AuthorityRules(ExecutorRules, PeopleRules, Promises):
+class AuthorityRules(InsiderRules, Promises):
     """Staff, and what runs by itself."""
 
     def stop_the_executor(self, luck: Random) -> None:
-        stop_executor(executor=self.world.redeemer, reason="a fault of theirs")
-        self.around.stopped = True
-        TOLD["executor stopped"] += 1
+        self.decide_on_the_executor(stop_executor, "a fault of theirs", stopped=True)
 
     def start_the_executor(self, luck: Random) -> bool | None:
         if not self.around.stopped:
             return False
-        start_executor(executor=self.world.redeemer, reason="mended")
-        self.around.stopped = False
-        TOLD["executor started"] += 1
+        self.decide_on_the_executor(start_executor, "mended", stopped=False)
         return None
+
+    def decide_on_the_executor(self, service: Any, reason: str, *, stopped: bool) -> None:
+        """Stop or start it; the authority's own chain tells when, by the database's clock (I8)."""
+        chain = LedgerEntry.objects.of_authority().order_by("seq")
+        before = chain.last()
+        control = service(executor=self.world.redeemer, reason=reason)
+        assert (control.stopped_at is not None) == stopped
+        self.around.stopped = stopped
+        after = chain.last()
+        assert before
+        assert after
+        if after.seq == before.seq:  # it was stopped by staff before
+            assert stopped
+        else:
+            assert after.at == max(before.at, self.clock)
+        TOLD["executor stopped" if stopped else "executor started"] += 1
 
     def cap_the_executor(self, luck: Random) -> None:
         """Cap what it reserves in a day or a minute; sometimes take the caps away."""
@@ -138,8 +141,10 @@ class AuthorityRules(ExecutorRules, PeopleRules, Promises):
     def empty_the_sink(self, luck: Random) -> bool | None:
         """Take the checkpoints away for one redemption: nothing is decided without them (I2)."""
         request = self.honest(luck)
-        if not self.heads or not self.mandates[request.mandate].believed:
+        if not self.mandates[request.mandate].believed:
             return False
+        if not self.heads:
+            self.seal(luck)
         sink: Path = settings.LEDGER_SINK
         aside = sink.rename(sink.with_name("aside"))
         forget_sink()
@@ -150,23 +155,13 @@ class AuthorityRules(ExecutorRules, PeopleRules, Promises):
             forget_sink()
         return None
 
-    def edit_a_row(self, luck: Random) -> bool | None:
-        """Change a row behind its ledger's back: it redeems nothing, and is found (I15)."""
-        number = self.chosen(luck)
-        rows = OperationToken.objects.filter(pk=self.issued[number][0].row.pk)
-        name, value = luck.choice(EDITS)
-        before = rows.values(name).get()
-        if before[name] == value:
-            return False
-        rows.update(**{name: value})
-        signature = self.mandates[number].signatures - 1
-        if self.mandates[number].believed:
-            request = Request(number, number, None, None, signature)
-            self.refused("redeem", partial(self.send, self.new_key(), request), LedgerBroken)
-        assert [found.operation_id for _, page in verify_ledger() for found in page]
-        TOLD[f"edited {name}"] += 1
-        rows.update(**before)
-        return None
-
     def look_at_all_doors(self, luck: Random) -> None:
+        """Look at them, mostly while somebody is switched off."""
+        who = luck.choice([*PARTIES, ""])
+        alone = bool(who) and who not in self.around.off
+        if alone:
+            self.switch(who, off=True)
         self.all_doors_agree()
+        if alone:
+            self.switch(who, off=False)
+            TOLD[f"looked while off: {who}"] += 1

@@ -34,6 +34,7 @@ from tests.mandate_machine.world import RIVAL_AUDIENCE, World
 
 MOST_MANDATES = 6
 CONSENT_LASTS = timedelta(minutes=15)
+SECOND = timedelta(seconds=1)
 
 
 @dataclass
@@ -127,8 +128,15 @@ class ConsentRules(World):
         """Confirm it, perhaps too late, perhaps twice."""
         if not self.shown or self.around.off:
             return False
-        self.confirm(luck.choice(self.shown[-4:]), luck)
+        shown = luck.choice(self.shown[-4:])
+        self.perhaps_wait(shown.expires, luck)
+        self.confirm(shown, luck)
         return None
+
+    def perhaps_wait(self, end: datetime, luck: Random) -> None:
+        """Sometimes wait for the last second, or the first after it."""
+        if luck.random() < 0.3 and end > self.clock + SECOND:
+            self.set_clock(end - SECOND * luck.choice([0, 0, 1]))
 
     def confirm(self, shown: Shown, luck: Random) -> None:
         """Confirm with a new code each time: one that a crash came after is spent."""
@@ -155,6 +163,11 @@ class ConsentRules(World):
         self.codes += 1
         return factories.recovery_code(self.world.alice, f"CDEF-GHJK-MNPQ-{digits}")
 
+    def code_of_the_app(self) -> str:
+        """Return what Alice's authenticator shows: once a world, for its time is of no world."""
+        shows, self.app = self.app, None
+        return shows() if shows else ""
+
     def confirm_another_text(self, luck: Random) -> bool | None:
         """Send a code for a digest that is not what was shown: it is not even looked at."""
         kept = [shown for shown in self.shown if not shown.deleted]
@@ -169,7 +182,7 @@ class ConsentRules(World):
         if not self.is_exact or self.around.off:
             return False
         first, second = self.show(self.any_wish(luck)), self.show(self.any_wish(luck))
-        code = self.code()
+        code = self.code_of_the_app() or self.code()
         self.send_code(first, code)
         first.confirmed = True
         self.refused("confirm", partial(self.send_code, second, code), InvalidOtp)
@@ -207,6 +220,7 @@ class ConsentRules(World):
         if not self.shown or self.nobody_issues():
             return False
         shown = luck.choice(self.shown[-4:] if luck.random() < 0.7 else self.shown)
+        self.perhaps_wait(shown.expires, luck)
         request = self.request(shown.wish, shown.stored.public_id)
         if shown.buys(self.clock):
             shown.spent = True
@@ -221,6 +235,8 @@ class ConsentRules(World):
             return False
         number = luck.randrange(len(self.bought))
         until = self.kept_until[number]
+        if until:
+            self.perhaps_wait(until, luck)
         again = self.exchanging(self.bought[number])
         if until is not None and self.clock < until:
             assert again().token == self.issued[number][-1].token

@@ -10,12 +10,10 @@ from functools import partial
 from random import Random
 
 from batchtokens.services.redemption.redeem_batch import Line, redeem_batch
-from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
-from batchtokens_verifier.claims import redemption_id
 from batchtokens_verifier.errors import ProblemError
-from tests.mandate_machine.faults import LOST, Fault, any_fault, reconnect
+from tests.mandate_machine.faults import LOST, any_fault, reconnect
 from tests.mandate_machine.tally import TOLD
-from tests.mandate_machine.words import RELEASES, Request
+from tests.mandate_machine.words import Request
 from tests.mandate_machine.world import World
 
 OCCURRENCES = [None, None, "o0", "o1", "o3", "p0", "p0.1", "p1", "p1.0", "p0.2", "p2"]
@@ -49,7 +47,9 @@ class ExecutorRules(World):
         number = self.chosen(luck)
         copy_of = self.chosen(luck) if luck.random() < 0.1 else number
         minor = luck.choice(AMOUNTS)
-        if luck.random() < 0.5:
+        if self.mandates[number].fixed is None and luck.random() < 0.2:
+            minor = None  # nobody says how much
+        elif luck.random() < 0.5:
             minor = self.honest(luck).minor or 5000
         signature = luck.randrange(self.mandates[number].signatures)
         return Request(number, copy_of, minor, luck.choice(OCCURRENCES), signature)
@@ -70,6 +70,17 @@ class ExecutorRules(World):
 
     def redeem(self, luck: Random) -> None:
         self.present(self.new_key(), self.any_request(luck), any_fault(luck, often=False))
+
+    def redeem_what_has_ended(self, luck: Random) -> bool | None:
+        """Come too late: after a cancel, after the last run, after the end."""
+        ended = [n for n, each in enumerate(self.mandates) if each.has_ended(self.clock)]
+        if not ended:
+            return False
+        cancelled = [n for n in ended if self.mandates[n].cancelled_at is not None]
+        number = luck.choice(cancelled or ended if luck.random() < 0.6 else ended)
+        request = Request(number, number, None, None, self.mandates[number].signatures - 1)
+        self.present(self.new_key(), request, any_fault(luck, often=False))
+        return None
 
     def redeem_in_doubt(self, luck: Random) -> bool | None:
         """Let a lease run out, then ask for the same slot and amount again."""
@@ -96,9 +107,9 @@ class ExecutorRules(World):
     # Deliveries that were sent in one order and come in another
 
     def put_one_off(self, luck: Random) -> None:
-        """Send one that comes later, or twice."""
-        sent = (self.new_key(), self.honest(luck))
-        self.put_off += [sent] * luck.choice([1, 1, 2])
+        """Send two that come later, one of them perhaps twice."""
+        first, second = [(self.new_key(), self.honest(luck)) for _ in range(2)]
+        self.put_off += [first] * luck.choice([1, 1, 2]) + [second]
         TOLD["put off"] += 1
 
     def deliver_out_of_order(self, luck: Random) -> bool | None:
@@ -192,101 +203,4 @@ class ExecutorRules(World):
             replace(former, edited="reference"),
         ]
         self.present(key, luck.choice(changed), any_fault(luck, often=False))
-        return None
-
-    # What became of it
-
-    def settle(self, luck: Random) -> bool | None:
-        return self.close_any(luck, "settle")
-
-    def release(self, luck: Random) -> bool | None:
-        return self.close_any(luck, "release")
-
-    def close_any(self, luck: Random, how: str) -> bool | None:
-        found = [
-            (number, slot)
-            for number, mandate in enumerate(self.mandates)
-            for slot, taken in mandate.taken.items()
-            if taken.status == "reserved" or luck.random() < 0.25
-        ]
-        if not found:
-            return False
-        number, slot = luck.choice(found)
-        attempt = self.mandates[number].taken[slot].attempt - (luck.random() < 0.15)
-        note = luck.choice(["", "", "paid"])
-        self.close(number, slot, how, attempt=attempt, note=note, fault=any_fault(luck))
-        return None
-
-    def close(
-        self, number: int, slot: str, how: str, *, attempt: int, note: str, fault: Fault
-    ) -> None:
-        mandate = self.mandates[number]
-        row = self.issued[number][0].row
-        closing = Closing(redemption_id(row.token_hash, slot), attempt, note)
-        service = settle_redemption if how == "settle" else release_redemption
-        self.agree(
-            how,
-            fault,
-            partial(service, by=self.world.redeemer, closing=closing),
-            lambda: getattr(mandate, how)(slot, attempt, note, self.clock),
-        )
-
-    def settle_after_the_end(self, luck: Random) -> bool | None:
-        """Report what happened although the mandate has ended, or nobody may act: it is a fact."""
-        found = [
-            (number, slot)
-            for number, mandate in enumerate(self.mandates)
-            for slot, taken in mandate.taken.items()
-            if taken.status == "reserved" and mandate.forbids(slot, taken.attempt, self.clock)
-        ]
-        if not found:
-            return False
-        number, slot = luck.choice(found)
-        attempt = self.mandates[number].taken[slot].attempt
-        self.close(number, slot, "settle", attempt=attempt, note="late", fault=any_fault(luck))
-        TOLD["settled late"] += 1
-        return None
-
-    def close_again(self, luck: Random) -> bool | None:
-        """Report once more what is closed, or that the opposite happened, with any words."""
-        found = [
-            (number, slot)
-            for number, mandate in enumerate(self.mandates)
-            for slot, taken in mandate.taken.items()
-            if taken.status in ("settled", "released")
-        ]
-        if not found:
-            return False
-        number, slot = luck.choice(found)
-        taken = self.mandates[number].taken[slot]
-        how = "settle" if (taken.status == "settled") ^ (luck.random() < 0.3) else "release"
-        note = luck.choice([taken.note, "other words", "other words"])
-        self.close(number, slot, how, attempt=taken.attempt, note=note, fault=any_fault(luck))
-        return None
-
-    def give_back_too_often(self, luck: Random) -> bool | None:
-        """Take a slot and release it, once more than it can be."""
-        found = [
-            (number, slot.name)
-            for number in self.live()
-            for mandate in [self.mandates[number]]
-            for slot in mandate.slots
-            if slot.name in mandate.taken
-            and slot.first <= self.clock <= slot.last
-            and mandate.taken[slot.name].status != "settled"
-            and mandate.believed
-            and not mandate.holds
-        ]
-        if not found or self.around.off or self.around.stopped or self.around.caps:
-            return False
-        number, slot = luck.choice(found)
-        for _ in range(RELEASES + 1):
-            taken = self.mandates[number].taken[slot]
-            if taken.status == "released":
-                self.present(self.new_key(), self.same_again(number, slot), Fault())
-                taken = self.mandates[number].taken[slot]
-            if taken.status == "released":  # a limit was lowered meanwhile
-                break
-            note = f"release of attempt {taken.attempt}"
-            self.close(number, slot, "release", attempt=taken.attempt, note=note, fault=Fault())
         return None
