@@ -11,13 +11,19 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.models import User
-from batchtokens.models import OperationToken, QueuedRun, Redemption
+from batchtokens.models import (
+    ExecutorUse,
+    OperationToken,
+    QueuedRun,
+    Redemption,
+    RedemptionAttempt,
+)
 from batchtokens.models.clock import database_now
 from batchtokens.models.locking import lock_operation_token
 from batchtokens.services.issuing.issue import Issued
 from batchtokens.services.redemption.redeem import RedemptionAnswer, RedemptionRequest
 from batchtokens.services.redemption.redeem_batch import Line, redeem_batch
-from batchtokens.services.redemption.stop_executor import stop_executor
+from batchtokens.services.redemption.stop_executor import Caps, set_caps, stop_executor
 from batchtokens_verifier.errors import ExecutorStopped, OperationHeld, VerificationError
 from tests import mandates
 from tests.cluster import eventually
@@ -144,3 +150,33 @@ def test_whoever_waited_sees_what_was_decided_meanwhile(
     with pytest.raises(refusal):
         redeemed.result()
     assert not Redemption.objects.exists()
+
+
+def answered(by: RedemptionAnswer, key: str) -> None:
+    """Use up a key, as a further attempt would."""
+    attempt = RedemptionAttempt.objects.get(pk=by.attempt.pk)
+    attempt.pk, attempt.attempt, attempt.idempotency_key = None, 99, key
+    attempt._state.adding = True
+    attempt.save()
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+def test_the_executors_counts_are_locked_last(
+    world: mandates.Savings, others: ThreadPoolExecutor, lines: int
+) -> None:
+    """They are everybody's: who has them waits for nobody, or two might wait in a circle."""
+    set_caps(executor=world.redeemer, caps=Caps(max_count_day=1000), reason="test")
+    first = mandates.redeem(world, mandates.issue(world), "first")
+    asked = [
+        Line(f"run-{number}", RedemptionRequest(mandates.issue(world).token, mandates.OPERATION))
+        for number in range(lines)
+    ]
+
+    with transaction.atomic():
+        answered(first, "run-0")
+        batch = waiting(others, lambda: redeem_batch(by=world.redeemer, lines=asked))
+        ExecutorUse.objects.select_for_update(nowait=True).get()  # nobody has it yet
+        transaction.set_rollback(True)
+
+    assert [type(each) for each in batch.result()] == [RedemptionAnswer] * lines
+    assert ExecutorUse.objects.get().count == 1 + lines
