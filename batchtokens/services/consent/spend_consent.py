@@ -10,6 +10,9 @@ import logging
 import re
 import uuid
 from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts.errors import UnknownId
 from accounts.ids import parse_public_id
@@ -20,7 +23,7 @@ from batchtokens.errors import (
     ConsentNotValid,
     ConsentRequired,
 )
-from batchtokens.models import Consent, ConsentMode, OperationType
+from batchtokens.models import Consent, ConsentMode, OperationToken, OperationType
 from batchtokens.services.consent.draft_operation import Draft
 from batchtokens.services.consent.vouch_for_consent import is_vouched_for
 
@@ -30,7 +33,7 @@ POINTER = "/consent_id"
 _CONSENT_ID = re.compile(f"{Consent.public_prefix}_[0-9a-f]{{32}}")
 
 
-def lock_consent(*, user_id: uuid.UUID, consent_id: str) -> Consent:
+def lock_consent(*, user_id: uuid.UUID, consent_id: str) -> Any:
     """Lock an active person and their consent, in one statement; call it in a transaction.
 
     Raises ConsentNotValid, also where it is somebody else's.
@@ -41,8 +44,10 @@ def lock_consent(*, user_id: uuid.UUID, consent_id: str) -> Consent:
         raise ConsentNotValid(pointer=POINTER) from error
     # Of rows that it waited for, both locks bring the newest state, as only locked rows have it.
     # The person comes first, as with everybody: who freezes an account voids its consents then.
-    rows = Consent.objects.select_related("user").select_for_update(
-        no_key=True, of=("user", "self")
+    rows = (
+        _with_what_it_bought()
+        .select_related("user")
+        .select_for_update(no_key=True, of=("user", "self"))
     )
     consent = rows.filter(pk=pk, user=user_id, user__is_active=True).first()
     if consent is None:
@@ -50,15 +55,21 @@ def lock_consent(*, user_id: uuid.UUID, consent_id: str) -> Consent:
     return consent
 
 
+def _with_what_it_bought() -> QuerySet[Any]:
+    """Bring along whether a token names it: a constraint forbids a second one, whatever it says."""
+    bought = OperationToken.objects.filter(consent=OuterRef("pk"))
+    return Consent.objects.annotate(has_bought=Exists(bought))
+
+
 def lock_consents(consent_ids: Iterable[str]) -> dict[str, Consent]:
     """Lock those consents that there are, by public id; their people must be locked already."""
     keys = [uuid.UUID(hex=text[4:]) for text in consent_ids if _CONSENT_ID.fullmatch(text)]
-    rows = Consent.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
+    rows = _with_what_it_bought().select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
     return {consent.public_id: consent for consent in rows} if keys else {}
 
 
 def check_spendable(
-    consent: Consent | None,
+    consent: Any,
     *,
     operation_type: OperationType,
     trigger: ServiceClient | None,
@@ -66,7 +77,7 @@ def check_spendable(
 ) -> None:
     """Raise unless the type and the consent go together, and it is confirmed, open and unspent.
 
-    trigger: who asks; None is the built-in one.
+    consent: locked by one of the above, or None. trigger: who asks; None is the built-in one.
     """
     if operation_type.consent != ConsentMode.EXACT:
         if consent is not None:
@@ -79,7 +90,7 @@ def check_spendable(
     # One answer for all: a trigger learns nothing of consents that are not for it.
     if not (own and is_open and consent.created_at <= at < consent.expires_at):
         raise ConsentNotValid(pointer=POINTER)
-    if not is_vouched_for(consent):
+    if not is_vouched_for(consent) or consent.has_bought:
         logger.critical(
             "consent %s is not as it was confirmed, and buys nothing", consent.public_id
         )

@@ -194,5 +194,28 @@ def test_an_edit_of_a_spent_one_is_named(
     assert token.public_id in findings()[0]
 
 
+def test_one_that_is_unspent_again_buys_nothing_more(
+    world: mandates.Savings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All that vouches for it is genuine: the token that it has bought tells."""
+    own = mandates.consent(world, client="first-party", valid_to=VALID_TO)
+    named = mandates.consent(world, valid_to=VALID_TO)
+    limits = mandates.constraints(valid_to=VALID_TO)
+    request = OperationRequest(
+        "savings.deposit", mandates.OPERATION, limits, consent_id=own.public_id
+    )
+    spend(world, named, mandates.OPERATION)
+    create_operation(by=mandates.grant_of(world.alice), request=request)
+    Consent.objects.update(spent_at=None)
+
+    with pytest.raises(ConsentNotValid):
+        create_operation(by=mandates.grant_of(world.alice), request=request)
+    with pytest.raises(ConsentNotValid):
+        spend(world, named, mandates.OPERATION)
+    line = bulk.line(constraints=limits, consent_id=named.public_id)
+    assert bulk.codes(bulk.issue(line)) == [ConsentNotValid.code]
+    assert [record.levelno for record in caplog.records] == [logging.CRITICAL] * 3
+
+
 def findings() -> list[str]:
     return [f"{found}" for _, page in verify_ledger() for found in page]
