@@ -160,8 +160,10 @@ class ProductCommand(BaseCommand):
             return
         if not sys.stdin.isatty():
             raise UsageError(f"{question} Say --yes to go on without being asked.")
-        self.stderr.write(f"{question} [y/N] ", ending="")
-        if input().strip().lower() not in {"y", "yes"}:
+        self.stderr.write(f"{question} [y/N] ", style_func=str, ending="")
+        self.stderr.flush()
+        # At the end of what is typed (Ctrl-D) nobody has said yes.
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             raise Refused("Nothing was changed.")
 
     def emit(self, rows: Sequence[Row]) -> None:

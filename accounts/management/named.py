@@ -47,4 +47,4 @@ def id_named(text: str, prefix: str) -> uuid.UUID:
     try:
         return parse_public_id(text, prefix)
     except UnknownId:
-        raise UsageError(f"{text} is not a {prefix}_ id.") from None
+        raise UsageError(f"{text} is no {prefix}_ id.") from None

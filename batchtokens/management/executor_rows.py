@@ -6,6 +6,8 @@ from batchtokens.management.switches import in_words
 from batchtokens.services.redemption.read_executor import ExecutorState, Used
 from batchtokens.services.redemption.stop_executor import CAPS
 
+USES = ("used_count_minute", "used_count_day", "used_minor_minute", "used_minor_day")
+
 
 def row_of(state: ExecutorState) -> dict[str, Any]:
     """Return what an operator may know of an executor; uses are empty where no cap counts them."""

@@ -1,6 +1,7 @@
 """What the commands that stop and start something share: what they ask, and how they tell it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.core.management import CommandParser
@@ -10,6 +11,8 @@ from accounts.management.base import ProductCommand, UsageError
 from accounts.management.named import operator
 from batchtokens.management.decisions import add_operator, reason_given
 from batchtokens.services.redemption.stop_executor import LONGEST_SWITCH_REASON
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def add_verb(parser: CommandParser, changes: Iterable[str], *, of: str) -> None:
@@ -41,10 +44,16 @@ def outcome(done: str, *, changes: bool, dry: bool) -> str:
     return f"would be {done}" if dry else done
 
 
-def emit_state(command: ProductCommand, row: dict[str, Any]) -> None:
-    """Print one thing's state; on a terminal a line for each part, as it has too many columns."""
+def emit_state(
+    command: ProductCommand, row: dict[str, Any], *, unset: Mapping[str, str] = NOTHING
+) -> None:
+    """Print one thing's state; on a terminal a line for each part, as it has too many columns.
+
+    unset: what a terminal shows for a part that is None.
+    """
     if command.output_format == "table" and not command.quiet:
-        command.emit([{"part": name, "value": in_words(value)} for name, value in row.items()])
+        shown = {name: unset.get(name) if value is None else value for name, value in row.items()}
+        command.emit([{"part": name, "value": in_words(value)} for name, value in shown.items()])
     else:
         command.emit_one(as_cells(row) if command.output_format == "csv" else row)
 

@@ -66,6 +66,16 @@ def test_lists_in_each_format(form: str, op: str) -> None:
     assert ids == [op]
 
 
+def test_a_terminal_gets_a_line_each(monkeypatch: pytest.MonkeyPatch, op: str) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    operations("hold", op, *WHY)
+
+    _, line = operations("list", form="table").out.splitlines()
+
+    assert line.split()[:3] == [op, "held", "(staff)"]
+    assert "0 of 30" in line
+
+
 def test_csv_has_no_formulas(world: mandates.Savings, op: str) -> None:
     ServiceClient.objects.filter(pk=world.redeemer.pk).update(client_id="=cmd()")
     (row,) = csv.DictReader(StringIO(operations("list", form="csv").out))

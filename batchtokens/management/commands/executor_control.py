@@ -10,7 +10,7 @@ from accounts.management.arguments import name as a_name
 from accounts.management.base import ProductCommand, UsageError
 from accounts.models import ServiceClient
 from batchtokens.errors import CapsNotValid
-from batchtokens.management.executor_rows import brief_row_of, row_of
+from batchtokens.management.executor_rows import USES, brief_row_of, row_of
 from batchtokens.management.operations.named import executor_named
 from batchtokens.management.switches import (
     add_verb,
@@ -29,6 +29,7 @@ from batchtokens.services.redemption.read_executor import (
 )
 from batchtokens.services.redemption.stop_executor import (
     CAPS,
+    CONSEQUENCES,
     COUNTS,
     SUMS,
     Caps,
@@ -42,9 +43,13 @@ from batchtokens.services.redemption.stop_executor import (
 NO_CAP = "none"
 DONE = {"stop": "stopped", "start": "started", "set-caps": "capped"}
 QUESTIONS = {
-    "stop": "Stop {}? It redeems nothing more; what it holds it may still settle and release.",
-    "start": "Let {} redeem again?",
-    "set-caps": "Change what {} may redeem at most?",
+    "stop": f"{CONSEQUENCES['stop']} Stop {{name}}?",
+    "start": f"{CONSEQUENCES['start']} Start {{name}}?",
+    "set-caps": "Change what {name} may redeem at most ({changes})?",
+}
+UNSET = {
+    **dict.fromkeys((*COUNTS, *SUMS), "no cap"),
+    **dict.fromkeys(USES, "not counted, for want of a cap"),
 }
 
 
@@ -59,13 +64,17 @@ class Command(ProductCommand):
         """Declare the verb, whose it is, and the caps."""
         add_verb(parser, DONE, of="the executor")
         for cap in (*COUNTS, *SUMS):
-            unit = "redemptions" if cap in COUNTS else "minor units"
+            unit = "redemptions" if cap in COUNTS else "minor units, such as cents,"
+            period = "UTC day" if cap.endswith("day") else "minute"
             parser.add_argument(
                 f"--{cap.replace('_', '-')}",
                 type=a_cap,
-                help=f"set-caps: {unit}, or {NO_CAP}; what is left out stays as it is",
+                metavar="N",
+                help=f"set-caps: {unit} in a {period} at most, or {NO_CAP}; left out, it stays",
             )
-        parser.add_argument("--currency", type=a_name, help="set-caps: of the minor units")
+        parser.add_argument(
+            "--currency", type=a_currency, metavar="ISO", help="set-caps: of the minor units"
+        )
 
     def handle(self, *args: Any, verb: str, name: str | None, **options: Any) -> None:
         """Do it, and print what holds now."""
@@ -82,7 +91,7 @@ class Command(ProductCommand):
 
     def _show(self, name: str | None) -> None:
         if name is not None:
-            emit_state(self, row_of(_state(executor_named(name))))
+            emit_state(self, row_of(_state(executor_named(name))), unset=UNSET)
             return
         states = read_executors(list(all_executors()), now=database_now())
         match self.output_format:
@@ -104,7 +113,8 @@ class Command(ProductCommand):
         would = _caps_with(control, caps, given)
         changes = would != caps_of(control) if verb == "set-caps" else _changes(verb, control)
         if not options["dry_run"]:
-            self.confirm(QUESTIONS[verb].format(executor.client_id), yes=options["yes"])
+            told = {"name": executor.client_id, "changes": _told(caps_of(control), would)}
+            self.confirm(QUESTIONS[verb].format(**told), yes=options["yes"])
             match verb:
                 case "stop":
                     stop_executor(executor=executor, **by)
@@ -114,7 +124,7 @@ class Command(ProductCommand):
                     set_caps(executor=executor, caps=caps, named=given, **by)
         done = outcome(DONE[verb], changes=changes, dry=options["dry_run"])
         shown = vars(would) if options["dry_run"] else {}
-        emit_state(self, {**row_of(_state(executor)), **shown, "done": done})
+        emit_state(self, {**row_of(_state(executor)), **shown, "done": done}, unset=UNSET)
 
 
 def a_cap(text: str) -> int | str:
@@ -124,6 +134,11 @@ def a_cap(text: str) -> int | str:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text} is neither a whole number nor {NO_CAP}")
     return int(text)
+
+
+def a_currency(text: str) -> str:
+    """Read a currency's code, in any case."""
+    return a_name(text).upper()
 
 
 def _state(executor: ServiceClient) -> ExecutorState:
@@ -136,6 +151,13 @@ def _changes(verb: str, control: ExecutorControl) -> bool:
     if verb == "start":
         return control.stopped_at is not None
     return control.stopped_by != StoppedBy.STAFF
+
+
+def _told(present: Caps, wanted: Caps) -> str:
+    """Say which caps become which others."""
+    pairs = ((cap, getattr(present, cap), getattr(wanted, cap)) for cap in CAPS)
+    changes = (f"{cap}: {old or NO_CAP} → {new or NO_CAP}" for cap, old, new in pairs if old != new)
+    return "; ".join(changes)
 
 
 def _caps(given: dict[str, Any]) -> Caps:

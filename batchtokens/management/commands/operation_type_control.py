@@ -10,7 +10,10 @@ from batchtokens.management.switches import add_verb, check_shown, decided, emit
 from batchtokens.models import OperationToken, OperationType
 from batchtokens.models.clock import database_now
 from batchtokens.services.operation_types.find_last_switch import find_last_switch
-from batchtokens.services.operation_types.switch_operation_type import switch_operation_type
+from batchtokens.services.operation_types.switch_operation_type import (
+    CONSEQUENCES,
+    switch_operation_type,
+)
 
 DONE = {"stop": "stopped", "start": "started"}
 
@@ -60,11 +63,9 @@ def _live(kind: OperationType) -> int:
 
 
 def _question(kind: OperationType, *, stop: bool) -> str:
-    if stop:
-        return (
-            f"Stop {kind.name}? Nothing of it is issued, and none of {_live(kind)} mandates runs."
-        )
-    return f"Let {kind.name} run again, {_live(kind)} mandates of it?"
+    verb = "stop" if stop else "start"
+    live = f"{_live(kind)} mandates of it are live."
+    return f"{CONSEQUENCES[verb]} {live} {verb.capitalize()} {kind.name}?"
 
 
 def _brief_row(kind: OperationType) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class ListOperations(Verb):
             next_run_at=Subquery(waiting.order_by("due_at").values("due_at")[:1])
         )
         newest = found.order_by("-issued_at", "-pk")[: options["limit"]]
-        command.emit([_row(token, now) for token in newest])
+        row = _brief_row if command.output_format == "table" else _row
+        command.emit([row(token, now) for token in newest])
 
 
 def a_limit(text: str) -> int:
@@ -51,6 +52,20 @@ def a_limit(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at most nine digits")
     return int(text)
+
+
+def _brief_row(token: Any, now: Any) -> dict[str, Any]:
+    """Return the columns that a terminal has room for; `show` tells the rest of one."""
+    held = f" ({', '.join(token.holds)})" if token.holds else ""
+    due = token.next_run_at
+    return {
+        "id": token.public_id,
+        "status": f"{token.status_at(now)}{held}",
+        "runs": f"{token.taken_count} of {token.most_runs}",
+        "next_run_at": f"{due:%Y-%m-%d %H:%M} UTC" if due else "",
+        "type": token.type_name,
+        "user": token.user.username,
+    }
 
 
 def _row(token: Any, now: Any) -> dict[str, Any]:

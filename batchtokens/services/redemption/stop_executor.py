@@ -184,7 +184,7 @@ def caps_with(control: ExecutorControl, caps: Caps, named: Collection[str]) -> C
     if not sums and "currency" not in named:
         wanted = replace(wanted, currency="")
     if wanted.currency != present.currency and (others := sums.difference(named)):
-        told = f"{' and '.join(sorted(others))}: a cap of {present.currency} stays; name it too."
+        told = f"{' and '.join(sorted(others))} would stay, in {present.currency}: name it, too."
         raise CapsNotValid(told, pointer="/currency")
     check_caps(wanted)
     return wanted
@@ -204,4 +204,5 @@ def check_caps(caps: Caps) -> None:
         try:
             exponent(caps.currency)
         except (InvalidConstraints, KeyError) as error:
-            raise CapsNotValid("An ISO 4217 currency.", pointer="/currency") from error
+            told = f"{caps.currency} is no currency of ISO 4217."
+            raise CapsNotValid(told, pointer="/currency") from error
