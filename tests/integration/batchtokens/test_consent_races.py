@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from threading import Event
 from typing import Any
 
 import pytest
@@ -149,16 +150,18 @@ def test_open_consents_are_bounded(
 
 def while_locked(world: mandates.Savings, then: Callable[[], Any], call: Callable[[], Any]) -> str:
     """Call while somebody else holds the person, who does `then` before letting go."""
+    locked = Event()
 
     def hold() -> str:
         with transaction.atomic():
             lock_person(user=world.alice)
+            locked.set()
             time.sleep(0.6)  # the call waits by now
             then()
         return ""
 
     def wait_and_call() -> str:
-        time.sleep(0.2)
+        locked.wait(timeout=60)
         return outcome(call)
 
     return "".join(at_once(hold, wait_and_call))
