@@ -141,9 +141,12 @@ def exchange(world: mandates.Savings, sent: str) -> Any:
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
 def test_a_refusal_takes_no_time(change: dict[str, Any]) -> None:
     limits = {"valid_from": mandates.in_days(0), **mandates.constraints(**change)}
-    begun = time.process_time()
+    costs = []
 
-    with pytest.raises(InvalidConstraints):
-        Constraints.parse(limits, operation_amount=Amount(5000, "USD"), allow_secondly=True)
+    for _ in range(3):  # the least counts: Python may tidy its own memory up meanwhile
+        begun = time.process_time()
+        with pytest.raises(InvalidConstraints):
+            Constraints.parse(limits, operation_amount=Amount(5000, "USD"), allow_secondly=True)
+        costs.append(time.process_time() - begun)
 
-    assert time.process_time() - begun < 0.2
+    assert min(costs) < 0.2

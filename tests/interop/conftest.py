@@ -41,7 +41,7 @@ def scripts() -> Path:
     for script in (HERE / "package.json", *HERE.glob("*.mjs")):
         shutil.copy(script, folder)
     done = subprocess.run(
-        NPM_INSTALL, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        NPM_INSTALL, cwd=folder, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, f"npm failed: {done.stderr}"
     return folder

@@ -56,13 +56,13 @@ def test_runs_that_take_long_to_seal_outlast_no_statement(
 
     def slowly(*given: Any, **how: Any) -> Iterator[QueuedRun]:
         for run in real(*given, **how):
-            time.sleep(0.25)
+            time.sleep(0.5)
             yield run
 
     monkeypatch.setattr(service, "queued_runs", slowly)
-    monkeypatch.setattr(service, "RUNS", 2, raising=False)
+    monkeypatch.setattr(service, "RUNS", 1, raising=False)
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = '1s'")
+        cursor.execute("SET LOCAL statement_timeout = '2s'")
     limits = mandates.constraints(schedule="FREQ=DAILY;COUNT=5", due_window="PT1H")
 
     assert bulk.codes(bulk.issue(bulk.line(constraints=limits), to=bulk.QUEUE)) == ["issued"]
