@@ -24,7 +24,12 @@ from batchtokens.services.issuing.issue import Issued
 from batchtokens.services.redemption.redeem import RedemptionAnswer, RedemptionRequest
 from batchtokens.services.redemption.redeem_batch import Line, redeem_batch
 from batchtokens.services.redemption.stop_executor import Caps, set_caps, stop_executor
-from batchtokens_verifier.errors import ExecutorStopped, OperationHeld, VerificationError
+from batchtokens_verifier.errors import (
+    ExecutorStopped,
+    IdempotencyMismatch,
+    OperationHeld,
+    VerificationError,
+)
 from tests import mandates
 from tests.cluster import eventually
 
@@ -180,3 +185,18 @@ def test_the_executors_counts_are_locked_last(
 
     assert [type(each) for each in batch.result()] == [RedemptionAnswer] * lines
     assert ExecutorUse.objects.get().count == 1 + lines
+
+
+def test_a_key_that_is_used_meanwhile_is_told_as_any_other(
+    world: mandates.Savings, others: ThreadPoolExecutor
+) -> None:
+    """Two mandates under one key have no lock in common: they meet where the key is stored."""
+    first, second = mandates.redeem(world, mandates.issue(world), "first"), mandates.issue(world)
+
+    with transaction.atomic():
+        answered(first, "run-1")
+        redeemed = waiting(others, lambda: mandates.redeem(world, second, "run-1"))
+
+    with pytest.raises(IdempotencyMismatch):
+        redeemed.result()
+    assert OperationToken.objects.get(pk=second.row.pk).taken_count == 0
