@@ -8,6 +8,7 @@ from typing import Any, cast
 from django import forms
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from accounts.models import User
 from batchtokens.admin.reading import ReadOnlyAdmin
@@ -43,15 +44,17 @@ class AskingAdmin(ReadOnlyAdmin):
         title: str,
         verb: str,
         page: str = "ask.html",
+        back: str = "",
         **context: Any,
     ) -> TemplateResponse:
-        """Show the form; verb: its button, consequence: what is said above it."""
+        """Show the form. verb: its button. back: where else to go, if not to the list."""
         whole = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": title,
             "form": form,
             "verb": verb,
+            "back": back or reverse(f"admin:batchtokens_{self.opts.model_name}_changelist"),
             **context,
         }
         return TemplateResponse(request, f"admin/batchtokens/{page}", whole)

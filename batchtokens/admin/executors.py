@@ -28,6 +28,7 @@ class StopForm(SwitchForm):
     """Also names the executor: one without caps has no row yet."""
 
     executor = forms.ModelChoiceField(ServiceClient.objects.order_by("client_id"))
+    field_order = ("executor", "reason")
 
 
 @admin.register(ExecutorControl)
@@ -48,13 +49,15 @@ class ExecutorControlAdmin(SwitchedAdmin):
         "executor",
         ("is_running", "stopped_at", "stopped_by"),
         "reason",
-        ("max_count_minute", "max_count_day"),
+        ("count_a_minute", "count_a_day"),
         ("sum_a_minute", "sum_a_day"),
         ("used_this_minute", "used_today"),
         "types",
     )
     readonly_fields = (
         "is_running",
+        "count_a_minute",
+        "count_a_day",
         "sum_a_minute",
         "sum_a_day",
         "used_this_minute",
@@ -66,6 +69,16 @@ class ExecutorControlAdmin(SwitchedAdmin):
     def is_running(self, row: ExecutorControl) -> bool:
         """Tell it in the list."""
         return self.runs(row)
+
+    @admin.display(description="count a minute")
+    def count_a_minute(self, row: ExecutorControl) -> str:
+        """Return the cap."""
+        return str(row.max_count_minute or "no cap")
+
+    @admin.display(description="count a day")
+    def count_a_day(self, row: ExecutorControl) -> str:
+        """Return the cap."""
+        return str(row.max_count_day or "no cap")
 
     @admin.display(description="sum a minute")
     def sum_a_minute(self, row: ExecutorControl) -> str:

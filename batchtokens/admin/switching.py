@@ -83,10 +83,11 @@ class SwitchedAdmin(AskingAdmin):
         if asked.reason:
             return self.decide(request, row, stop=asked.stop, reason=asked.reason)
         title = f"{'Stop' if asked.stop else 'Start'} {self.named(row)}"
-        return self.ask_to_switch(request, asked.form, title=title, stop=asked.stop)
+        back = reverse(f"admin:batchtokens_{self.opts.model_name}_change", args=[row.pk])
+        return self.ask_to_switch(request, asked.form, title=title, stop=asked.stop, back=back)
 
     def ask_to_switch(
-        self, request: HttpRequest, form: forms.Form, *, title: str, stop: bool
+        self, request: HttpRequest, form: forms.Form, *, title: str, stop: bool, back: str = ""
     ) -> HttpResponse:
         """Show the form; the page says which of the two is wanted."""
         wanted = "stop" if stop else "start"
@@ -98,6 +99,7 @@ class SwitchedAdmin(AskingAdmin):
             verb=wanted.capitalize(),
             wanted=wanted,
             consequence=consequence,
+            back=back,
         )
 
     def decide(self, request: HttpRequest, row: Any, *, stop: bool, reason: str) -> HttpResponse:

@@ -133,3 +133,11 @@ def test_the_list_offers_to_stop_and_not_to_add(staff: Client) -> None:
 
     assert "Stop an executor" in page
     assert "Add executor control" not in page
+
+
+def test_the_way_back_from_the_switch_is_the_row(staff: Client, world: mandates.Savings) -> None:
+    stop_executor(executor=world.redeemer, reason="odd transfers")
+
+    page = staff.get(switch_of(world)).content.decode()
+
+    assert f'href="{CONTROLS}{world.redeemer.pk}/change/" class="closelink"' in page
