@@ -32,11 +32,7 @@ LIFTS: dict[HoldKind, tuple[HoldKind, ...]] = {
 
 
 def hold_operation(
-    *,
-    operation_id: uuid.UUID,
-    by: HoldKind,
-    words: Words = UNSAID,
-    now: dt.datetime | None = None,
+    *, operation_id: uuid.UUID, by: HoldKind, words: Words = UNSAID, now: dt.datetime | None = None
 ) -> OperationToken:
     """Stop new runs until the hold is lifted; holding twice by one kind changes nothing."""
     with transaction.atomic(durable=True):
@@ -47,11 +43,7 @@ def hold_operation(
 
 
 def resume_operation(
-    *,
-    operation_id: uuid.UUID,
-    by: HoldKind,
-    words: Words = UNSAID,
-    now: dt.datetime | None = None,
+    *, operation_id: uuid.UUID, by: HoldKind, words: Words = UNSAID, now: dt.datetime | None = None
 ) -> OperationToken:
     """Lift what `by` may lift.
 

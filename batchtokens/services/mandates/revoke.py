@@ -21,11 +21,7 @@ from batchtokens_verifier.errors import OperationRevoked
 
 
 def cancel_operation(
-    *,
-    operation_id: uuid.UUID,
-    by: HoldKind,
-    words: Words = UNSAID,
-    now: dt.datetime | None = None,
+    *, operation_id: uuid.UUID, by: HoldKind, words: Words = UNSAID, now: dt.datetime | None = None
 ) -> OperationToken:
     """Cancel for ever. Raises OperationFinal where it has already ended."""
     with transaction.atomic(durable=True):
