@@ -32,7 +32,7 @@ WEIGHTS = {
     "settle": 10,
     "release": 7,
     "settle_after_the_end": 4,
-    "close_again": 9,
+    "close_again": 11,
     "give_back_too_often": 6,
     # people
     "issue": 9,
@@ -41,7 +41,7 @@ WEIGHTS = {
     "confirm_another_text": 4,
     "confirm_two_with_one_code": 4,
     "buy": 4,
-    "exchange_again": 5,
+    "exchange_again": 6,
     "misuse_an_exchange": 3,
     "buy_something_else": 4,
     "hold": 9,
@@ -62,8 +62,8 @@ WEIGHTS = {
     "rotate": 3,
     "report_the_missed": 6,
     "seal": 4,
-    "empty_the_sink": 5,
-    "look_at_all_doors": 5,
+    "empty_the_sink": 4,
+    "look_at_all_doors": 6,
     # insiders
     "edit_a_row": 6,
     # attackers

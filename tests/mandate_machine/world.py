@@ -117,6 +117,11 @@ class World(RuleBasedStateMachine):
         self.earliest, self.latest = min(self.earliest, self.clock), max(self.latest, self.clock)
         show(self.clock)
 
+    def perhaps_turn_back(self, luck: Random) -> None:
+        """Sometimes have the clock go back just before something is decided (I8)."""
+        if luck.random() < 0.4:
+            self.set_clock(self.clock - timedelta(seconds=luck.choice([1, 60, 3600])))
+
     @property
     def lease(self) -> timedelta:
         lease: timedelta = django_settings.REDEMPTION_LEASE

@@ -48,6 +48,7 @@ class AuthorityRules(InsiderRules, Promises):
     """Staff, and what runs by itself."""
 
     def stop_the_executor(self, luck: Random) -> None:
+        self.perhaps_turn_back(luck)
         self.decide_on_the_executor(stop_executor, "a fault of theirs", stopped=True)
 
     def start_the_executor(self, luck: Random) -> bool | None:
@@ -96,6 +97,7 @@ class AuthorityRules(InsiderRules, Promises):
                         self.kept_until[number] = None
                     TOLD["disowned"] += 1
 
+        self.perhaps_turn_back(luck)
         self.suffer("find a key out", any_fault(luck), find_out, judge)
 
     def sign_anew(self, luck: Random) -> bool | None:
@@ -111,6 +113,7 @@ class AuthorityRules(InsiderRules, Promises):
                 if mandate.reissue(self.clock):
                     self.fetch(number)
 
+        self.perhaps_turn_back(luck)
         self.suffer("sign anew", any_fault(luck), reissue, judge)
         return None
 

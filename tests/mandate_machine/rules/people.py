@@ -106,6 +106,7 @@ class PeopleRules(ConsentRules):
             with transaction.atomic(durable=True):
                 freeze_operations(user=self.world.alice)
 
+        self.perhaps_turn_back(luck)
         self.suffer("freeze", any_fault(luck), freeze, judge)
 
     def switch_off(self, luck: Random) -> None:
