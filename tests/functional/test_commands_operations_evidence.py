@@ -15,6 +15,7 @@ from accounts.management.base import Exit
 from accounts.tokens.keyring import current_key_ring
 from batchtokens.services.issuing.issue import Issued
 from batchtokens.services.ledger.seal import Sealing
+from batchtokens_verifier.__main__ import HOLDS, REFUSED, main
 from tests import mandates
 from tests.commands import operations
 
@@ -56,6 +57,25 @@ def test_writes_what_verifies_offline(name: str, op: str, jwks: str, tmp_path: P
     assert judged.rows["redemptions"] == {"p0": "reserved"}
     assert (alone.code, alone.rows["keys"]) == (Exit.OK, "the pack's own")
     assert "compare them" in alone.said
+
+
+@pytest.mark.parametrize("name", ["pack.json", "pack.zip"])
+def test_who_has_the_verifier_alone_judges_it_as_well(
+    name: str, op: str, jwks: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / name
+    operations("evidence", op, "--out", str(out))
+
+    assert main(["evidence", str(out), "--keys", jwks]) == HOLDS
+
+    proven = json.loads(capsys.readouterr().out)
+    assert (proven["verdict"], proven["operation_id"]) == ("accepted", op)
+    assert (proven["keys_trusted"], proven["redemptions"]) == (True, {"p0": "reserved"})
+    edited = tmp_path / "edited.json"
+    operations("evidence", op, "--out", str(edited))
+    edited.write_text(edited.read_text().replace("sav-7781", "sav-6666"))
+    assert main(["evidence", str(edited), "--keys", jwks]) == REFUSED
+    assert json.loads(capsys.readouterr().out)["where"].startswith("/mandate")
 
 
 def test_an_edit_ends_with_6_and_says_where(op: str, jwks: str, tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """`operations evidence`: everything that proves one mandate, in one file."""
 
-import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,7 @@ from batchtokens.management.operations.named import operation_named
 from batchtokens.management.operations.verb import Verb
 from batchtokens.services.reports.collect_evidence import collect_evidence
 from batchtokens_verifier.evidence import WARNING
-
-PACK, LETTER = "evidence.json", "README.txt"
-# Whoever reads it will act on it, so it is compared word by word; other words need a new version.
-README = f"""The evidence of one mandate.
-
-{PACK} holds what its person agreed to, the claims that were signed, every ledger entry with
-its proof, the receipts, the checkpoint and the public keys. Verify it without the service:
-
-    manage.py operations verify_evidence FILE --keys JWKS-FILE
-
-or with batchtokens_verifier.evidence.verify_evidence. {WARNING}
-"""
+from batchtokens_verifier.packs import zip_pack
 
 
 class EvidencePack(Verb):
@@ -48,7 +35,7 @@ class EvidencePack(Verb):
         pack = collect_evidence(token)
         text = json.dumps(pack, ensure_ascii=False, indent=2).encode()
         with new_file(path) as file:
-            file.write(text if path.suffix == ".json" else _zipped(text))
+            file.write(text if path.suffix == ".json" else zip_pack(text))
         command.say(WARNING)
         command.emit_one(
             {
@@ -59,11 +46,3 @@ class EvidencePack(Verb):
                 "receipts": len(pack["receipts"]),
             }
         )
-
-
-def _zipped(text: bytes) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(PACK, text)
-        archive.writestr(LETTER, README)
-    return content.getvalue()
