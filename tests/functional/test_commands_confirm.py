@@ -8,6 +8,7 @@ import pytest
 
 from accounts.management.base import Exit
 from batchtokens.models import ExecutorControl, OperationType
+from batchtokens.services.redemption.stop_executor import stop_executor
 from tests import mandates
 from tests.commands import Ended, ended
 
@@ -48,6 +49,19 @@ def test_yes_is_yes(world: mandates.Savings, monkeypatch: pytest.MonkeyPatch, an
 
     assert (told.code, told.rows["done"]) == (Exit.OK, "stopped")
     assert not OperationType.objects.get().is_active
+
+
+def test_who_answers_late_is_told_that_it_was_so(
+    world: mandates.Savings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(_: Terminal) -> str:
+        stop_executor(executor=world.redeemer, reason="faster")
+        return "y\n"
+
+    monkeypatch.setattr(Terminal, "readline", meanwhile)
+    told = typed(monkeypatch, "", "executor_control", "stop", "savings")
+
+    assert (told.rows["done"], told.rows["reason"]) == ("was stopped before", "faster")
 
 
 def test_says_which_caps_change(world: mandates.Savings, monkeypatch: pytest.MonkeyPatch) -> None:

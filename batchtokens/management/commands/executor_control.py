@@ -107,24 +107,32 @@ class Command(ProductCommand):
     ) -> None:
         if verb == "set-caps" and not given:
             raise UsageError("Say which cap: --max-count-day, …")
-        by = decided(options)
-        control = _state(executor).control
-        caps = _caps(given)
+        by, caps, dry = decided(options), _caps(given), options["dry_run"]
+        if not dry:
+            self._ask(verb, executor, caps, given, yes=options["yes"])
+        control = _state(executor).control  # as it is after the question, which may take its time
         would = _caps_with(control, caps, given)
         changes = would != caps_of(control) if verb == "set-caps" else _changes(verb, control)
-        if not options["dry_run"]:
-            told = {"name": executor.client_id, "changes": _told(caps_of(control), would)}
-            self.confirm(QUESTIONS[verb].format(**told), yes=options["yes"])
-            match verb:
-                case "stop":
-                    stop_executor(executor=executor, **by)
-                case "start":
-                    start_executor(executor=executor, **by)
-                case _:
-                    set_caps(executor=executor, caps=caps, named=given, **by)
-        done = outcome(DONE[verb], changes=changes, dry=options["dry_run"])
-        shown = vars(would) if options["dry_run"] else {}
+        match verb:
+            case _ if dry:
+                pass
+            case "stop":
+                stop_executor(executor=executor, **by)
+            case "start":
+                start_executor(executor=executor, **by)
+            case _:
+                set_caps(executor=executor, caps=caps, named=given, **by)
+        shown = vars(would) if dry else {}
+        done = outcome(DONE[verb], changes=changes, dry=dry)
         emit_state(self, {**row_of(_state(executor)), **shown, "done": done}, unset=UNSET)
+
+    def _ask(
+        self, verb: str, executor: ServiceClient, caps: Caps, named: Collection[str], *, yes: bool
+    ) -> None:
+        control = _state(executor).control
+        changes = _told(caps_of(control), _caps_with(control, caps, named))
+        question = QUESTIONS[verb].format(name=executor.client_id, changes=changes)
+        self.confirm(question, yes=yes)
 
 
 def a_cap(text: str) -> int | str:
@@ -157,7 +165,7 @@ def _told(present: Caps, wanted: Caps) -> str:
     """Say which caps become which others."""
     pairs = ((cap, getattr(present, cap), getattr(wanted, cap)) for cap in CAPS)
     changes = (f"{cap}: {old or NO_CAP} → {new or NO_CAP}" for cap, old, new in pairs if old != new)
-    return "; ".join(changes)
+    return "; ".join(changes) or "as it is"
 
 
 def _caps(given: dict[str, Any]) -> Caps:
