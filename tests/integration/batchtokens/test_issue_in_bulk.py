@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -246,6 +247,22 @@ def test_a_chunk_takes_as_many_statements_whatever_its_size() -> None:
     lines = [bulk.line(reference=f"r{number}") for number in range(300)]
     few, many = statements(*lines[:2]), statements(*lines[2:])
     assert many == few <= 12
+
+
+def test_garbage_is_collected_again_after_a_chunk_also_one_that_failed(
+    world: mandates.Savings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def fail(*_: Any, **__: Any) -> None:
+        seen.append(gc.isenabled())
+        raise RuntimeError
+
+    monkeypatch.setattr(service, "take_places", fail)
+    with pytest.raises(RuntimeError):
+        bulk.issue(bulk.line())
+
+    assert [*seen, gc.isenabled()] == [False, True]
 
 
 def test_a_clash_of_places_draws_again(
