@@ -43,10 +43,10 @@ def new_file(path: Path) -> Iterator[DigestedFile]:
 
     Raises Refused where there is one already, Stop where it cannot be written.
     """
-    if path.exists():
-        raise Refused(f"{path} is there already.")
     hidden = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
+        if path.exists():
+            raise Refused(f"{path} is there already.")
         file = DigestedFile(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
             yield file

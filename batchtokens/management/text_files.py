@@ -12,7 +12,7 @@ def lines_of(file: str) -> Iterator[str]:
         with Path(file).open(encoding="utf-8") as opened:
             yield from opened
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read.") from error
+        raise _unreadable(file, error) from error
 
 
 def text_of(file: str) -> str:
@@ -20,4 +20,9 @@ def text_of(file: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read.") from error
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: str, error: OSError | UnicodeDecodeError) -> UsageError:
+    why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+    return UsageError(f"{file} cannot be read: {why}.")

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management import CommandParser
 
+from accounts.management.arguments import name
 from accounts.management.base import ProductCommand, Refused, UsageError
 from accounts.management.named import operator
 from batchtokens.management.text_files import lines_of
@@ -27,7 +28,7 @@ class Command(ProductCommand):
         ways.add_argument(
             "--from",
             dest="source",
-            default="",
+            type=name,
             metavar="FILE",
             help="an export_ledger file that reaches the sink's newest checkpoint",
         )
@@ -38,7 +39,7 @@ class Command(ProductCommand):
     def handle(
         self,
         *args: Any,
-        source: str,
+        source: str | None,
         accept_loss: bool,
         dry_run: bool,
         yes: bool,

@@ -148,9 +148,9 @@ def _object(content: bytes, what: str) -> dict[str, Any]:
     return value
 
 
-def jwks_of(path: Path) -> KeySet:
+def jwks_of(path: Path, option: str = "--keys") -> KeySet:
     """Return the keys of a JWKS file. Raises UsageError."""
     try:
-        return KeySet.from_jwks(_object(_read(str(path)), "--keys"))
+        return KeySet.from_jwks(_object(_read(str(path)), option))
     except InvalidKeySet as error:
-        raise UsageError(f"--keys: {error}") from None
+        raise UsageError(f"{option}: {error}") from None
