@@ -95,11 +95,13 @@ class Promises(Doors, ReportRules, ConsentRules):
         self.what_was_shown_was_granted()
         self.consents_are_the_models()
         self.every_occurrence_has_one_state()
-        # Once more when all is over, for what is missed then, or was never due.
+        # Once more at the very instant at which one ends, and when all is over, for what is missed
+        # then, or was never due.
+        self.set_clock(min((self.mandates[n].valid_to for n in self.live()), default=self.clock))
+        self.all_doors_agree()
         self.set_clock(max(mandate.valid_to for mandate in self.mandates) + 2 * GRACE)
         self.every_occurrence_has_one_state()
         self.every_missed_one_was_reported()
-        self.all_doors_agree()
 
     def every_key_is_answered_again(self) -> None:
         """Each gets its first receipt, and permission only where there still is one (I5, I6)."""

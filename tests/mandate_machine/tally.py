@@ -11,7 +11,7 @@ COLUMNS = 3
 # How often in 20,000 steps, at least; in 2,000 a tenth of it: far below what any seed was seen to
 # do, so that none fails by chance.
 LEAST = 24  # each rule, each verdict: dozens of every refusal
-SELDOM = 10  # each service that is broken off, each way
+SELDOM = 10  # each service that is broken off, each way; each party that is switched off
 RARE = 3  # each column that somebody edits
 COMMON = {
     "redeem: new": 800,
@@ -115,7 +115,6 @@ VERDICTS = {
     "another executor": ["OperationTokenNotValid", "RedemptionNotFound"],
     "wrong door": ["OperationTokenNotValid", "SubjectTokenNotValid", "TokenNotValid"],
     "introspection": ["active", "inactive"],
-    "looked while off": ["user", "trigger", "executor", "type"],
     "check": ["would run", "would not"],
     "offline": [
         "fine, consumption unknown",
@@ -157,8 +156,9 @@ def too_rare(steps: int, *, rules: Iterable[str], edits: Iterable[str]) -> dict[
     """Return what did not come about often enough for so many steps, and how often it must."""
     verdicts = [f"{what}: {each}" for what, found in VERDICTS.items() for each in found]
     faults = [f"fault: {what}, {lost} lost" for what in FAULTS for lost in ("write", "answer")]
+    off = [f"looked while off: {who}" for who in ("user", "trigger", "executor", "type")]
     least = dict.fromkeys([*verdicts, *(f"rule: {rule}" for rule in rules)], LEAST)
-    least |= dict.fromkeys(faults, SELDOM) | dict.fromkeys(edits, RARE) | COMMON
+    least |= dict.fromkeys([*faults, *off], SELDOM) | dict.fromkeys(edits, RARE) | COMMON
     wanted = {what: count * steps // 20_000 for what, count in least.items()}
     return {
         what: f"{TOLD[what]} of {count}" for what, count in wanted.items() if TOLD[what] < count

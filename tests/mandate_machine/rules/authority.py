@@ -160,8 +160,8 @@ class AuthorityRules(InsiderRules, Promises):
 
     def look_at_all_doors(self, luck: Random) -> None:
         """Look at them, mostly while somebody is switched off."""
-        who = luck.choice([*PARTIES, ""])
-        alone = bool(who) and who not in self.around.off
+        who = luck.choice(PARTIES)
+        alone = who not in self.around.off
         if alone:
             self.switch(who, off=True)
         self.all_doors_agree()
