@@ -79,6 +79,17 @@ def test_a_retry_gets_the_first_receipt_and_permission_as_of_now(
     assert Redemption.objects.count() == 1
 
 
+def test_a_retry_permits_no_longer_than_the_mandate_is_valid(
+    world: mandates.Savings, issued: Issued
+) -> None:
+    end = issued.row.valid_to
+    first = mandates.redeem(world, issued, now=end - LEASE / 2)
+    assert first.attempt.lease_expires_at > end
+
+    assert mandates.redeem(world, issued, now=end - timedelta(microseconds=1)).proceed
+    assert not mandates.redeem(world, issued, now=end).proceed
+
+
 def test_another_key_is_refused_while_the_lease_runs(
     world: mandates.Savings, issued: Issued
 ) -> None:
@@ -88,6 +99,19 @@ def test_another_key_is_refused_while_the_lease_runs(
         mandates.redeem(world, issued, "run-2", now=first.at + LEASE - timedelta(microseconds=1))
 
     assert refusal.value.redemption_id == first.redemption.pk
+
+
+def test_a_refusal_names_the_redemption_of_the_slot_that_was_meant(
+    world: mandates.Savings,
+) -> None:
+    """The named one; without a name, the earliest that is open."""
+    issued = mandates.issue(world, periodic_limits=None, max_occurrences=2)
+    taken = [mandates.redeem(world, issued, key).redemption for key in "ab"]
+
+    for occurrence, meant in ((None, "p0.0"), ("p0.0", "p0.0"), ("p0.1", "p0.1")):
+        with pytest.raises(SlotAlreadyRedeemed) as refusal:
+            mandates.redeem(world, issued, "c", occurrence=occurrence)
+        assert {refusal.value.redemption_id} == {each.pk for each in taken if each.slot == meant}
 
 
 def test_a_slot_in_doubt_goes_to_the_next_key_with_the_same_id(
