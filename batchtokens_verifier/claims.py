@@ -196,10 +196,8 @@ def _constraints(members: str, amount: Amount | None, allow_secondly: bool) -> C
     )
 
 
-def _check_agreement(
-    parsed: OperationTokenClaims, detail: Mapping[str, Any], operation: bytes
-) -> None:
-    """Refuse a token whose members contradict each other. operation: in canonical form."""
+def _check_agreement(parsed: OperationTokenClaims, detail: Mapping[str, Any], text: bytes) -> None:
+    """Refuse a token whose members contradict each other. text: the operation, canonical."""
     constraints = parsed.constraints
     agreements = {
         "jti": bool(_OPERATION_JTI.fullmatch(parsed.jti)),
@@ -210,7 +208,7 @@ def _check_agreement(
         "act": parsed.act == (None if parsed.client_id == FIRST_PARTY else parsed.client_id),
         "exp": parsed.exp == constraints.valid_to.timestamp(),
         "nbf": parsed.nbf == max(parsed.iat, constraints.valid_from.timestamp()),
-        "parameter_digest": parsed.parameter_digest == canonical.digest(operation),
+        "parameter_digest": parsed.parameter_digest == canonical.digest(text),
         "mandate_digest": _is_as_confirmed(parsed, detail),
     }
     for claim, agrees in agreements.items():
