@@ -95,6 +95,16 @@ def test_a_zombie_cannot_settle_a_later_attempt(
     assert settle_redemption(by=world.redeemer, closing=closing(second)).status == "settled"
 
 
+def test_an_attempt_that_never_was_closes_nothing(
+    world: mandates.Savings, redeemed: RedemptionAnswer
+) -> None:
+    for close in (settle_redemption, release_redemption):
+        with pytest.raises(LeaseLost):
+            close(by=world.redeemer, closing=closing(redeemed, attempt=2, note="x"))
+
+    assert Redemption.objects.get().status == "reserved"
+
+
 def test_another_executors_redemption_is_not_found(redeemed: RedemptionAnswer) -> None:
     thief = factories.service_client("thief", scopes=["redeem"], audience="https://thief.example/")
 
