@@ -40,7 +40,7 @@ WEIGHTS = {
     "confirm_what_was_shown": 4,
     "confirm_another_text": 4,
     "confirm_two_with_one_code": 4,
-    "buy": 4,
+    "buy": 6,
     "exchange_again": 6,
     "misuse_an_exchange": 3,
     "buy_something_else": 4,

@@ -219,7 +219,11 @@ class ConsentRules(World):
         """Exchange with any consent: open, unconfirmed, over, spent or voided."""
         if not self.shown or self.nobody_issues():
             return False
-        shown = luck.choice(self.shown[-4:] if luck.random() < 0.7 else self.shown)
+        kinds: dict[tuple[bool, ...], list[Shown]] = {}
+        for each in self.shown:
+            kind = (each.confirmed, each.spent, self.clock < each.expires)
+            kinds.setdefault(kind, []).append(each)
+        shown = luck.choice(kinds[luck.choice(sorted(kinds))])
         self.perhaps_wait(shown.expires, luck)
         request = self.request(shown.wish, shown.stored.public_id)
         if shown.buys(self.clock):
