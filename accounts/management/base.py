@@ -121,6 +121,9 @@ class ProductCommand(BaseCommand):
             connections.close_all()
 
     def _run(self, argv: list[str]) -> int:
+        if not _is_text(argv):
+            self.say("An argument is not UTF-8 text.")
+            return Exit.USAGE
         try:
             options = self.create_parser(argv[0], argv[1]).parse_args(argv[2:])
         except CommandError as error:
@@ -194,6 +197,15 @@ class ProductCommand(BaseCommand):
     def _print(self, text: str) -> None:
         if text:
             self.stdout.write(text)
+
+
+def _is_text(argv: Sequence[str]) -> bool:
+    """Say whether all was UTF-8: Python keeps other bytes as halves of characters (PEP 383)."""
+    try:
+        "".join(argv).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _database_sentence(error: DatabaseError | InterfaceError) -> str:
