@@ -85,6 +85,20 @@ def test_a_late_settle_records_the_fact(
     assert settled.status == "settled"
 
 
+def test_a_slot_in_doubt_is_released_as_one_whose_lease_runs(
+    world: mandates.Savings, redeemed: RedemptionAnswer
+) -> None:
+    """Whoever found out late that nothing happened ends the doubt."""
+    late = redeemed.at + 2 * LEASE
+
+    released = release_redemption(
+        by=world.redeemer, closing=closing(redeemed, note="not done"), now=late
+    )
+
+    assert released.status == "released"
+    assert OperationToken.objects.get().taken_count == 0
+
+
 def test_a_zombie_cannot_settle_a_later_attempt(
     world: mandates.Savings, issued: Issued, redeemed: RedemptionAnswer
 ) -> None:
