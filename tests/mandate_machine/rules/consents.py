@@ -134,8 +134,8 @@ class ConsentRules(World):
         return None
 
     def perhaps_wait(self, end: datetime, luck: Random) -> None:
-        """Sometimes wait for the last second, or the first after it."""
-        if luck.random() < 0.3 and end > self.clock + SECOND:
+        """Perhaps wait for the last second, or the first after it."""
+        if luck.random() < 0.6 and end > self.clock + SECOND:
             self.set_clock(end - SECOND * luck.choice([0, 0, 1]))
 
     def confirm(self, shown: Shown, luck: Random) -> None:

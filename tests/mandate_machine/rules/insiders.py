@@ -158,6 +158,8 @@ def edited(place: models.Model, name: str, *, before: object, after: object) -> 
     row = type(place)._default_manager.filter(pk=place.pk)
     with as_insider():
         row.update(**{name: after})
-    yield
-    with as_insider():
-        row.update(**{name: before})
+    try:
+        yield
+    finally:
+        with as_insider():
+            row.update(**{name: before})
