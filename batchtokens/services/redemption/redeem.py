@@ -38,6 +38,7 @@ from batchtokens_verifier.policy import authenticate_operation_token
 
 __all__ = ["RedemptionAnswer", "RedemptionRequest", "redeem_operation_token"]
 
+KEY_ONCE = "redemption_attempt_key_once"
 Verified = OperationTokenClaims | VerificationError
 
 
@@ -94,7 +95,8 @@ def _redeem_or_stop(
             trip_breaker(executor=by, cap=cap, now=now)
             raise ExecutorStopped from error
         # Two tokens under one key at the same time: under two locks, they met at the constraint.
-        if "key" not in str(error):
+        # PostgreSQL tells its name, SQLite its columns; "key" alone stands in every duplicate's.
+        if not any(name in str(error) for name in (KEY_ONCE, "idempotency_key")):
             raise
         raise IdempotencyMismatch from error
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.conf import settings
+from django.db import IntegrityError
 
 from batchtokens.models import RedemptionAttempt
 from batchtokens.services.issuing.exchange import exchange_access_token
@@ -82,3 +85,14 @@ def test_a_key_opens_no_answer_of_another_executor(
     with pytest.raises(OperationTokenNotValid):
         alone(other, mine)
     assert isinstance(in_a_batch(other, mine), OperationTokenNotValid)
+
+
+def test_another_broken_constraint_is_no_mismatch(world: mandates.Savings, mine: Issued) -> None:
+    """A fault of this side: whoever is told that its request was wrong never asks again."""
+    first = mandates.redeem(world, mine, "run-1")
+    attempt = RedemptionAttempt.objects.get()
+    attempt.pk, attempt.attempt, attempt.idempotency_key = uuid4(), 2, "nobody's"
+    attempt.save(force_insert=True)
+
+    with pytest.raises(IntegrityError):
+        mandates.redeem(world, mine, "run-2", now=first.at + settings.REDEMPTION_LEASE)
