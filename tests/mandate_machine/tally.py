@@ -11,7 +11,8 @@ COLUMNS = 3
 # How often in 20,000 steps, at least; in 2,000 a tenth of it: far below what any seed was seen to
 # do, so that none fails by chance.
 LEAST = 24  # each rule, each verdict: dozens of every refusal
-SELDOM = 10  # each service that is broken off, each way; each party that is switched off
+SELDOM = 10  # each party that is switched off while all doors are looked at
+BROKEN_OFF = 9  # each service, each way: too seldom for a tenth of a soak to be sure of each
 RARE = 3  # each column that somebody edits
 COMMON = {
     "redeem: new": 800,
@@ -28,7 +29,7 @@ COMMON = {
     "retry: OperationRevoked": 100,
     "retry: a later attempt": 150,
     "retry: in_doubt": 200,
-    "batch: line": 600,
+    "batch: line": 500,
     "settle: done": 200,
     "release: done": 200,
     "confirm: done": 300,
@@ -38,7 +39,7 @@ COMMON = {
     "cancel: done": 80,
     "lower: done": 120,
     "report: missed": 150,
-    "edited: found": 100,
+    "edited: found": 60,
     "introspection: active": 250,
     "introspection: inactive": 800,
     "check: would run": 120,
@@ -51,6 +52,10 @@ COMMON = {
     "fault: redeem, write lost": 200,
     "fault: redeem, answer lost": 100,
     "fault: issue, write lost": 150,
+    "fault: issue, answer lost": 80,
+    "fault: confirm, write lost": 100,
+    "fault: settle, write lost": 50,
+    "fault: release, write lost": 40,
     "rule: deliver": 1500,
     "rule: redeem": 400,
 }
@@ -158,7 +163,8 @@ def too_rare(steps: int, *, rules: Iterable[str], edits: Iterable[str]) -> dict[
     faults = [f"fault: {what}, {lost} lost" for what in FAULTS for lost in ("write", "answer")]
     off = [f"looked while off: {who}" for who in ("user", "trigger", "executor", "type")]
     least = dict.fromkeys([*verdicts, *(f"rule: {rule}" for rule in rules)], LEAST)
-    least |= dict.fromkeys([*faults, *off], SELDOM) | dict.fromkeys(edits, RARE) | COMMON
+    least |= dict.fromkeys(faults, BROKEN_OFF) | dict.fromkeys(off, SELDOM)
+    least |= dict.fromkeys(edits, RARE) | COMMON
     wanted = {what: count * steps // 20_000 for what, count in least.items()}
     return {
         what: f"{TOLD[what]} of {count}" for what, count in wanted.items() if TOLD[what] < count
