@@ -175,13 +175,14 @@ class Loss:
             return None
         try:
             body = parse_json(text, max_bytes=MAX_ENTRY_BYTES)
+            if body["kind"] != "reconciled":
+                return None
             data = body["data"]
             loss = cls(data["lost"]["epoch"], data["kept"], TreeHead(**data["lost"]))
         except UNREADABLE:
             return None
         numbers = (loss.epoch, loss.kept, loss.lost.size)
-        is_told = body["kind"] == "reconciled" and all(type(each) is int for each in numbers)
-        return loss if is_told else None
+        return loss if all(type(each) is int for each in numbers) else None
 
 
 class TreeCheck:

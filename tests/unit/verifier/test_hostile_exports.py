@@ -40,10 +40,11 @@ def lines() -> list[dict[str, Any]]:
 
 
 def changed(value: Any) -> Iterator[Any]:
-    """Yield the value with each of its members, and itself, replaced."""
+    """Yield the value with each of its members, and itself, replaced, and each one renamed."""
     yield from HOSTILE
     members = value.items() if isinstance(value, dict) else ()
     for name, member in members:
+        yield {"x" if other == name else other: each for other, each in value.items()}
         for other in changed(member):
             yield {**value, name: other}
 
