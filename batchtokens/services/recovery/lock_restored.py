@@ -21,13 +21,14 @@ PAGE = 500
 def lock_decided(entries: Sequence[ToldEntry]) -> None:
     """Lock what entries of the authority's own chain tell of."""
     kids, executors, types = (_named(entries, name) for name in ("kid", "executor", "type"))
-    list(SigningKey.objects.filter(kid__in=kids).order_by("pk").select_for_update())
+    list(SigningKey.objects.filter(kid__in=kids).order_by("pk").select_for_update(no_key=True))
     clients = ServiceClient.objects.filter(client_id__in=executors).order_by("pk")
     for client in clients:  # a row that is only made later would be waited for, too
         ExecutorControl.objects.get_or_create(executor=client)
     controls = ExecutorControl.objects.filter(executor__in=clients).order_by("pk")
-    list(controls.select_for_update(of=("self",)))
-    list(OperationType.objects.filter(name__in=types).order_by("pk").select_for_update())
+    list(controls.select_for_update(no_key=True, of=("self",)))
+    kinds = OperationType.objects.filter(name__in=types).order_by("pk")
+    list(kinds.select_for_update(no_key=True))  # a consent that is stored meanwhile may refer to it
 
 
 def _named(entries: Sequence[ToldEntry], name: str) -> set[str]:

@@ -133,6 +133,33 @@ def test_who_decides_while_it_is_restored_waits_for_it(
     assert [found for _, page in verify_ledger() for found in page] == []
 
 
+def test_a_consent_that_is_stored_meanwhile_may_refer_to_a_locked_type(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds its person, and refers to the type as it commits; the restore locks types first."""
+    inside = Event()
+
+    def wait_and_lock(at: Any) -> Any:
+        inside.set()
+        until = time.monotonic() + 1.5
+        while not somebody_waits() and time.monotonic() < until:
+            time.sleep(0.01)
+        return lock_restored.lock_open_consents(at)
+
+    def ask() -> Any:
+        assert inside.wait(timeout=30)
+        return mandates.consent(night.world, confirmed=False)
+
+    OperationType.objects.update(consent="exact")
+    monkeypatch.setattr(restore_ledger, "lock_open_consents", wait_and_lock)
+
+    _, asked = at_once(
+        partial(restore_ledger.restore_ledger, night.export, reason="the disk burned"), ask
+    )
+
+    assert asked.operation_type_id == night.world.kind.pk
+
+
 def test_operations_are_locked_by_their_ids_from_page_to_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
