@@ -21,7 +21,8 @@ its proof, the receipts, the checkpoint and the public keys. Verify it without t
 
 or with batchtokens_verifier.evidence.verify_evidence. {WARNING}
 """
-# What zipfile raises for a broken archive: also for one that seems encrypted, or of another method.
+# What zipfile raises for a broken archive: also for one that seems encrypted.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError, ValueError)
 
 
@@ -41,6 +42,8 @@ def parse_pack(content: bytes) -> Any:
 def _unzipped(content: bytes) -> bytes:
     """Return the pack; what would unfold into too much is read no further."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if any(each.compress_type not in _METHODS for each in archive.infolist()):
+            raise zipfile.BadZipFile("its files are compressed in another way.")
         with archive.open(PACK) as file:
             pack = file.read(MAX_PACK_BYTES + 1)
         if sorted(archive.namelist()) != sorted([PACK, LETTER]):
