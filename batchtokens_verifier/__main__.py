@@ -83,7 +83,8 @@ def _judge_ledger(options: argparse.Namespace, keys: KeySet | None) -> dict[str,
         report = verify_export(_lines(options.file), keys=keys, anchors=kept)
     except LedgerNotValid as refusal:
         return {"verdict": "refused", "code": refusal.code, "why": str(refusal), "findings": []}
-    counted = {"entries": report.entries, "chains": report.chains}
+    trusted = {"keys_trusted": keys is not None}
+    counted = {**trusted, "entries": report.entries, "chains": report.chains}
     if report.findings:
         found = [asdict(each) for each in report.findings]
         return {"verdict": "refused", "code": LedgerNotValid.code, **counted, "findings": found}
