@@ -106,11 +106,6 @@ class _RefusedAt(InvalidOperation):
         self.path = path
 
 
-def check_operation(value: object, *, known: Collection[str] = ()) -> dict[str, JSON]:
-    """Return a copy of the operation `value`, or refuse it as `canonical_operation` does."""
-    return canonical_operation(value, known=known)[0]
-
-
 def canonical_operation(
     value: object, *, known: Collection[str] = ()
 ) -> tuple[dict[str, JSON], bytes]:
