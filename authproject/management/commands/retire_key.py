@@ -100,8 +100,10 @@ class Command(ProductCommand):
         elif wait:
             self.say(f"Waiting {wait:.0f} s until every process has dropped the key …")
             time.sleep(wait)
-        signers = set() if options["no_wait"] else open_signers()
+        signers = open_signers()
         disown_operations(kid=key.kid, reason=options["reason"])
+        if options["no_wait"]:
+            return still_open(signers)
         left = self._wait_for(signers)
         if signers:
             disown_operations(kid=key.kid, reason=options["reason"])

@@ -45,11 +45,14 @@ def is_compromised(*, kid: str) -> bool:
 
 
 def compromised_since(*, kid: str) -> dt.datetime | None:
-    """Return when the ledger was told so, by the database's clock: just before it was committed."""
-    told = LedgerEntry.objects.of_authority().filter(
-        kind=EntryKind.KEY_COMPROMISED, entry__contains=f'"kid":"{kid}"'
-    )
-    return told.order_by("-seq").values_list("at", flat=True).first()
+    """Return when the ledger was told so, by the database's clock: just before it was committed.
+
+    Or when a restore told it again: until then, processes took the key for a good one.
+    """
+    own = LedgerEntry.objects.of_authority().order_by("-seq").values_list("at", flat=True)
+    told = own.filter(kind=EntryKind.KEY_COMPROMISED, entry__contains=f'"kid":"{kid}"').first()
+    restored = own.filter(kind=EntryKind.RECONCILED).first()
+    return max(told, restored or told) if told else None
 
 
 def count_disowned(*, kid: str) -> int:

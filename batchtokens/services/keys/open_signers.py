@@ -1,7 +1,7 @@
 """Find the transactions that may still commit what they have signed.
 
 Whoever signs an operation token has locked its person, or its operation, in the same transaction
-before that. Readers, and whoever works in another database, are not among them.
+before that. Readers, a vacuum, and whoever works in another database are not among them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from batchtokens.models import OperationToken
 
 _OPEN = """
     SELECT DISTINCT virtualtransaction FROM pg_locks
-    WHERE locktype = 'relation' AND mode <> 'AccessShareLock' AND pid <> pg_backend_pid()
+    WHERE locktype = 'relation' AND mode IN ('RowShareLock', 'RowExclusiveLock')
+      AND pid <> pg_backend_pid()
       AND relation IN (%s::regclass, %s::regclass)
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
