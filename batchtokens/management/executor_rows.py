@@ -4,7 +4,7 @@ from typing import Any
 
 from batchtokens.management.switches import in_words
 from batchtokens.services.redemption.read_executor import ExecutorState, Used
-from batchtokens.services.redemption.stop_executor import CAPS
+from batchtokens.services.redemption.set_caps import CAPS
 
 USES = ("used_count_minute", "used_count_day", "used_minor_minute", "used_minor_day")
 

@@ -19,7 +19,7 @@ from batchtokens.services.ledger.verify_ledger import verify_ledger
 from batchtokens.services.redemption import redeem_batch as batches
 from batchtokens.services.redemption.redeem import RedemptionAnswer, RedemptionRequest
 from batchtokens.services.redemption.redeem_batch import Line, Outcome, redeem_batch
-from batchtokens.services.redemption.stop_executor import Caps, set_caps
+from batchtokens.services.redemption.set_caps import Caps, set_caps
 from batchtokens_verifier.errors import ExecutorStopped, SlotAlreadyRedeemed
 from tests import mandates
 from tests.races import at_once

@@ -21,7 +21,7 @@ from django.conf import settings
 from accounts.models import SecurityEvent
 from batchtokens.models import ExecutorControl, ExecutorUse, LedgerEntry, Redemption
 from batchtokens.services.ledger.verify_ledger import verify_ledger
-from batchtokens.services.redemption.stop_executor import Caps, set_caps
+from batchtokens.services.redemption.set_caps import Caps, set_caps
 from tests import mandates
 from tests.batches import BATCH, NDJSON
 from tests.rest import REDEMPTIONS

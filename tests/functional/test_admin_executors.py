@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import SecurityEvent
 from batchtokens.models import ExecutorControl
 from batchtokens.models.clock import database_now
-from batchtokens.services.redemption.stop_executor import Caps, set_caps, stop_executor
+from batchtokens.services.redemption.set_caps import Caps, set_caps
+from batchtokens.services.redemption.stop_executor import stop_executor
 from tests import factories, mandates
 
 pytestmark = pytest.mark.django_db

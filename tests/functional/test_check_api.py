@@ -10,7 +10,8 @@ from accounts.models import SecurityEvent
 from batchtokens.models import HoldKind, LedgerEntry, Redemption
 from batchtokens.services.issuing.issue import Issued
 from batchtokens.services.mandates.hold import hold_operation
-from batchtokens.services.redemption.stop_executor import Caps, set_caps, stop_executor
+from batchtokens.services.redemption.set_caps import Caps, set_caps
+from batchtokens.services.redemption.stop_executor import stop_executor
 from tests import factories, mandates
 from tests.rest import OPERATIONS, Caller, code_of, machine, person, pointers_of, redeem
 

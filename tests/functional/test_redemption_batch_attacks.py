@@ -21,7 +21,7 @@ from batchtokens.services.issuing.exchange import exchange_access_token
 from batchtokens.services.issuing.issue import Issued
 from batchtokens.services.mandates.hold import hold_operation, resume_operation
 from batchtokens.services.operation_types.create_operation_type import create_operation_type
-from batchtokens.services.redemption.stop_executor import Caps, set_caps
+from batchtokens.services.redemption.set_caps import Caps, set_caps
 from tests import factories, mandates
 from tests.batches import BATCH, NDJSON, answers, line, send, verdicts, whole_ledger
 from tests.rest import REDEMPTIONS, Caller, code_of, job, machine

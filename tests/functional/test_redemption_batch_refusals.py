@@ -10,7 +10,7 @@ from accounts.models import SecurityEvent
 from batchtokens.api import ndjson
 from batchtokens.models import HoldKind, LedgerEntry, OperationToken, Redemption
 from batchtokens.services.mandates.hold import hold_operation
-from batchtokens.services.redemption.stop_executor import Caps, set_caps
+from batchtokens.services.redemption.set_caps import Caps, set_caps
 from tests import mandates
 from tests.batches import BATCH, answers, line, send, verdicts, whole_ledger
 from tests.rest import Caller, code_of, machine

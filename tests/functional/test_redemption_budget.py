@@ -11,7 +11,7 @@ from django.test import Client
 from accounts.models import ApiKey
 from batchtokens.models import LedgerEntry, OperationToken, Redemption
 from batchtokens.models.clock import database_now
-from batchtokens.services.redemption.stop_executor import Caps, set_caps
+from batchtokens.services.redemption.set_caps import Caps, set_caps
 from tests import mandates
 from tests.budgets import ROWS, budget, multiply, unhurried
 from tests.factories import basic

@@ -27,15 +27,17 @@ from batchtokens.services.redemption.read_executor import (
     all_executors,
     read_executors,
 )
-from batchtokens.services.redemption.stop_executor import (
+from batchtokens.services.redemption.set_caps import (
     CAPS,
-    CONSEQUENCES,
     COUNTS,
     SUMS,
     Caps,
     caps_of,
     caps_with,
     set_caps,
+)
+from batchtokens.services.redemption.stop_executor import (
+    CONSEQUENCES,
     start_executor,
     stop_executor,
 )

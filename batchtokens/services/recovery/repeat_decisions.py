@@ -11,7 +11,7 @@ from accounts.models import ServiceClient, SigningKey
 from accounts.tokens.key_store import key_store
 from batchtokens.models import EntryKind, ExecutorControl, OperationType
 from batchtokens.services.recovery.read_export import ToldEntry
-from batchtokens.services.redemption.stop_executor import Caps
+from batchtokens.services.redemption.set_caps import Caps
 
 KEY_FIELDS = ("retired_at", "compromised_at", "private_sealed")
 FROM_LEDGER = "restored from the ledger"

@@ -20,13 +20,9 @@ from batchtokens.services.mandates.hold import hold_operation
 from batchtokens.services.mandates.revoke import cancel_operation
 from batchtokens.services.operation_types.switch_operation_type import switch_operation_type
 from batchtokens.services.queue.enqueue import enqueue_operation_token
+from batchtokens.services.redemption.set_caps import Caps, set_caps
 from batchtokens.services.redemption.settle import Closing, settle_redemption
-from batchtokens.services.redemption.stop_executor import (
-    Caps,
-    set_caps,
-    start_executor,
-    stop_executor,
-)
+from batchtokens.services.redemption.stop_executor import start_executor, stop_executor
 from batchtokens.services.reports import report_missed as reports
 from batchtokens.services.reports.measure_work import count_token_states
 from batchtokens_verifier.errors import ExecutorStopped

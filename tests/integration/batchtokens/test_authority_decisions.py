@@ -20,9 +20,8 @@ from batchtokens.models.clock import database_now
 from batchtokens.services.ledger.find_decision import find_decision
 from batchtokens.services.ledger.verify_ledger import verify_ledger
 from batchtokens.services.operation_types.switch_operation_type import switch_operation_type
+from batchtokens.services.redemption.set_caps import Caps, set_caps
 from batchtokens.services.redemption.stop_executor import (
-    Caps,
-    set_caps,
     start_executor,
     stop_executor,
     trip_breaker,

@@ -20,13 +20,9 @@ from batchtokens.models import (
 from batchtokens.models.clock import database_now
 from batchtokens.services.ledger.verify_ledger import verify_ledger
 from batchtokens.services.operation_types.switch_operation_type import switch_operation_type
+from batchtokens.services.redemption.set_caps import Caps, set_caps
 from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
-from batchtokens.services.redemption.stop_executor import (
-    Caps,
-    set_caps,
-    start_executor,
-    stop_executor,
-)
+from batchtokens.services.redemption.stop_executor import start_executor, stop_executor
 from batchtokens_verifier.errors import ExecutorStopped, LimitExceeded, OperationHeld
 from tests import mandates
 

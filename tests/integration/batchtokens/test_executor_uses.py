@@ -11,7 +11,7 @@ from batchtokens.models import ExecutorUse, Redemption
 from batchtokens.models.clock import database_now
 from batchtokens.services.redemption.redeem import RedemptionAnswer, RedemptionRequest
 from batchtokens.services.redemption.redeem_batch import Line, redeem_batch
-from batchtokens.services.redemption.stop_executor import Caps, set_caps
+from batchtokens.services.redemption.set_caps import Caps, set_caps
 from batchtokens_verifier.errors import ExecutorStopped
 from tests import mandates
 

@@ -11,8 +11,8 @@ from batchtokens.models import ExecutorUse, Redemption
 from batchtokens.services.issuing.issue import Issued
 from batchtokens.services.ledger.verify_ledger import verify_ledger
 from batchtokens.services.redemption.redeem import RedemptionAnswer
+from batchtokens.services.redemption.set_caps import Caps, set_caps
 from batchtokens.services.redemption.settle import Closing, release_redemption, settle_redemption
-from batchtokens.services.redemption.stop_executor import Caps, set_caps
 from batchtokens_verifier.errors import IdempotencyMismatch, LimitExceeded
 from tests import mandates
 

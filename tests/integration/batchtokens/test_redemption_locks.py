@@ -23,7 +23,8 @@ from batchtokens.models.locking import lock_operation_token
 from batchtokens.services.issuing.issue import Issued
 from batchtokens.services.redemption.redeem import RedemptionAnswer, RedemptionRequest
 from batchtokens.services.redemption.redeem_batch import Line, redeem_batch
-from batchtokens.services.redemption.stop_executor import Caps, set_caps, stop_executor
+from batchtokens.services.redemption.set_caps import Caps, set_caps
+from batchtokens.services.redemption.stop_executor import stop_executor
 from batchtokens_verifier.errors import (
     ExecutorStopped,
     IdempotencyMismatch,

@@ -15,7 +15,7 @@ from batchtokens.services.ledger.export_ledger import export_ledger
 from batchtokens.services.ledger.seal import Sealing
 from batchtokens.services.ledger.verify_ledger import verify_ledger
 from batchtokens.services.recovery.restore_ledger import restore_ledger
-from batchtokens.services.redemption.stop_executor import Caps, caps_of, set_caps
+from batchtokens.services.redemption.set_caps import Caps, caps_of, set_caps
 from batchtokens_verifier.errors import ExecutorStopped
 from tests import factories, mandates
 from tests.copies import copied

@@ -19,12 +19,8 @@ from batchtokens.services.keys.fetch_token import fetch_reissued_token
 from batchtokens.services.keys.reissue import reissuable, reissue_operations
 from batchtokens.services.ledger.check_ledger_head import forget_sink
 from batchtokens.services.ledger.seal import Sealing
-from batchtokens.services.redemption.stop_executor import (
-    Caps,
-    set_caps,
-    start_executor,
-    stop_executor,
-)
+from batchtokens.services.redemption.set_caps import Caps, set_caps
+from batchtokens.services.redemption.stop_executor import start_executor, stop_executor
 from batchtokens_verifier.jws import Purpose
 from tests.mandate_machine.faults import any_fault
 from tests.mandate_machine.promises import Promises
