@@ -1,7 +1,7 @@
 """Who in person decides about an operation, and in which words, as its ledger tells it (I12).
 
-What they are allowed hangs on their kind alone (`by`, see `hold.py`): these are only told. Salted
-with the operation's salt; decisions of the authority's own have one each (`accounts.models.Decision`).
+What they are allowed hangs on their kind alone (`by`, see `hold.py`): these are only told, salted
+with the operation's salt. The authority's own decisions bring theirs (`accounts.models.Decision`).
 """
 
 from __future__ import annotations
