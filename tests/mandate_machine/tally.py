@@ -8,8 +8,7 @@ from itertools import zip_longest
 
 TOLD: Counter[str] = Counter()
 COLUMNS = 3
-# How often in 20,000 steps, at least; in 2,000 a tenth of it: far below what any seed was seen to
-# do, so that none fails by chance.
+# How often in 20,000 steps, at least; in 2,000 a tenth of it: far below what was seen.
 LEAST = 24  # each rule, each verdict: dozens of every refusal
 SELDOM = 10  # each party that is switched off while all doors are looked at
 BROKEN_OFF = 9  # each service, each way: too seldom for a tenth of a soak to be sure of each
