@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -43,17 +44,17 @@ class SwitchedAdmin(AskingAdmin):
     switch_permission: ClassVar[str]
     consequences: ClassVar[Mapping[str, str]]
 
+    @abstractmethod
     def runs(self, row: Any) -> bool:
         """Say whether it runs now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def named(self, row: Any) -> str:
         """Return what the pages call it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def switch(self, row: Any, *, stop: bool, reason: str, actor: str) -> None:
         """Stop it, or start it."""
-        raise NotImplementedError
 
     def may_switch(self, request: HttpRequest) -> bool:
         """Let those who have Django's permission: looking is not enough."""
